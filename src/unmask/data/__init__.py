@@ -1,0 +1,1 @@
+"""Labelled pictures: the manifest, making one, and auditing one."""

@@ -1,0 +1,1 @@
+"""The detector: a model and its card, run on views, pooled and calibrated into a verdict."""

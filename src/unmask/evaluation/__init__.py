@@ -1,0 +1,1 @@
+"""Evaluation judges models on labelled pictures."""

@@ -1,0 +1,1 @@
+"""Media comes in: find the files a user named, and decode them under limits."""

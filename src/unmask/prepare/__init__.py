@@ -1,0 +1,1 @@
+"""A decoded picture becomes views, the fixed-size arrays that a model sees."""

@@ -1,0 +1,1 @@
+"""Training makes models. Needs the extra `train`; nothing at run time imports it."""

@@ -1,0 +1,1 @@
+"""The verdict and the forms in which it goes out."""
