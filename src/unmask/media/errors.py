@@ -2,4 +2,12 @@
 
 
 class PictureError(ValueError):
-    """A picture could not be read; the message is one sentence meant for the person who sent it."""
+    """A picture could not be read; the message is one sentence meant for the person who sent it.
+
+    Attributes:
+        name: The path that could not be read, where the finder of files met the problem.
+    """
+
+    def __init__(self, sentence: str, name: str | None = None) -> None:
+        super().__init__(sentence)
+        self.name = name

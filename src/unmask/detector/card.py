@@ -1,0 +1,129 @@
+"""The model card: everything that turns a network's logits into a verdict, and where it is from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unmask.detector.calibration import Calibration
+from unmask.prepare.views import ViewPlan
+
+
+class ModelError(ValueError):
+    """A model cannot be loaded; the message says why in one sentence."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Frozen):
+    """Test figures on one slice of the data, each (value, lower, upper) with a 95% interval.
+
+    Attributes:
+        slice: ``overall``, or the kind and name of the slice, as in ``generator: stylegan``.
+        real: Number of real pictures.
+        fake: Number of fakes.
+        auc: Area under the ROC curve; None where a label is absent.
+        accuracy: Share of right calls at the card's threshold.
+        fpr: Share of real pictures called fake.
+        fnr: Share of fakes called real.
+    """
+
+    slice: str
+    real: int
+    fake: int
+    auc: tuple[float, float, float] | None
+    accuracy: tuple[float, float, float]
+    fpr: tuple[float, float, float] | None
+    fnr: tuple[float, float, float] | None
+
+
+class TrainingData(_Frozen):
+    """What a model was trained on.
+
+    Attributes:
+        source: The collection's name in the manifest.
+        pictures: Number of training pictures from it.
+        licence: Terms of the pictures, as far as known.
+    """
+
+    source: str
+    pictures: int
+    licence: str
+
+
+class ModelCard(_Frozen):
+    """A model's card, stored as JSON beside its ONNX file under the same stem.
+
+    Attributes:
+        name: The model's name.
+        created: ISO date of the export.
+        sha256: Of the ONNX file; checked whenever the model is loaded.
+        opset: ONNX operator set of the file.
+        inputs: The graph's inputs in words: name, type, shape and range.
+        outputs: The graph's outputs in words.
+        views: How a picture becomes views.
+        pooling: How the logits of the views become one.
+        categories: Names of the category logits, in order.
+        calibration: From pooled fake logit to probability, fitted on validation.
+        threshold: ``p_fake`` from which a call of fake is the likelier one, chosen on validation.
+        real_below: A ``p_fake`` under this is called real...
+        fake_from: ...one from here on fake, and anything between is ``unsure``.
+        category_cut: Under this confidence the category is ``other``; chosen on validation.
+        licence: Terms of the weights.
+        intended_use: What the model is for, and what it is not for.
+        training_data: What it was trained on.
+        training: The run's configuration and environment.
+        validation: The figures by which calibration, band and cuts were chosen.
+        test: Figures on the test split, never used for any choice.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    created: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    opset: int
+    inputs: str
+    outputs: str
+    views: ViewPlan
+    pooling: Literal["mean of logits"] = "mean of logits"
+    categories: tuple[str, ...]
+    calibration: Calibration
+    threshold: float = Field(ge=0, le=1)
+    real_below: float = Field(ge=0, le=1)
+    fake_from: float = Field(ge=0, le=1)
+    category_cut: float = Field(ge=0, le=1)
+    licence: str
+    intended_use: str
+    training_data: tuple[TrainingData, ...]
+    training: dict[str, Any]
+    validation: dict[str, float]
+    test: tuple[Figure, ...] = ()
+
+    @staticmethod
+    def path_for(model: Path) -> Path:
+        """Return where the card of an ONNX file lies."""
+        return model.with_suffix(".json")
+
+    @classmethod
+    def read(cls, path: Path) -> ModelCard:
+        """Read a card.
+
+        Raises:
+            ModelError: The card is absent or is not a card of this version.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError:
+            raise ModelError(f"The model has no card that can be read at {path}.") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ModelError(f"The card {path} is not valid: {place}: {first['msg']}.") from None
+
+    def write(self, path: Path) -> None:
+        """Write the card as JSON."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
