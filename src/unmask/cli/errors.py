@@ -20,7 +20,9 @@ def clean_errors() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         extra = "train"
-        fail(f"this needs the package '{error.name}'; install it with: pip install 'unmask[{extra}]'")
+        fail(
+            f"this needs the package '{error.name}'; install it with: pip install 'unmask[{extra}]'"
+        )
     except ValueError as error:
         fail(str(error))
     except OSError as error:

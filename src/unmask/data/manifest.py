@@ -79,7 +79,9 @@ def read_manifest(path: Path) -> list[Row]:
     except FileNotFoundError:
         raise ManifestError(f"There is no manifest at {path}.") from None
     except IsADirectoryError:
-        raise ManifestError(f"{path} is a folder; `unmask data index` makes a manifest of it.") from None
+        raise ManifestError(
+            f"{path} is a folder; `unmask data index` makes a manifest of it."
+        ) from None
     except OSError as error:
         raise ManifestError(f"{path} could not be read: {error.strerror}.") from None
     except (UnicodeDecodeError, csv.Error):

@@ -1,68 +1,82 @@
-"""Calibration: from a logit to a probability that means what it says."""
+"""Calibration at run time: from a logit to a probability that means what it says."""
 
 from __future__ import annotations
 
+from typing import Literal, Self
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Logits = NDArray[np.floating]
+Probabilities = NDArray[np.float64]
 
 
-class Calibration(BaseModel):
+class Platt(BaseModel):
     """Platt scaling: ``p = sigmoid(slope * logit + offset)`` (Platt 1999).
 
+    With ``offset`` 0 it is temperature scaling (Guo et al. 2017), the temperature being
+    ``1 / slope``; as it is by default it leaves the network's own probability.
+
     Attributes:
-        slope: Of the logit; 1 leaves it as it is.
+        slope: Of the logit.
         offset: Added to the scaled logit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["platt"] = "platt"
     slope: float = Field(default=1.0, gt=0)
     offset: float = 0.0
 
-    def __call__(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    def __call__(self, logits: Logits) -> Probabilities:
         """Return the probability of fake, in [0, 1], for logits of any shape."""
         return sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.offset)
 
+    def logit(self, p_fake: float) -> float:
+        """Return the logit that this calibration turns into ``p_fake``."""
+        p = min(max(p_fake, 1e-12), 1 - 1e-12)
+        return float((np.log(p / (1 - p)) - self.offset) / self.slope)
 
-def fit_platt(logits: NDArray[np.floating], is_fake: NDArray[np.bool_]) -> Calibration:
-    """Fit slope and offset by maximum likelihood, with Newton's method.
 
-    Targets are smoothed as Platt (1999) proposes, which keeps the fit finite on separable data.
+class Isotonic(BaseModel):
+    """Isotonic calibration: a rising line through knots (Zadrozny and Elkan 2002).
 
-    Args:
-        logits: Pooled fake logits of validation pictures, shape (n,).
-        is_fake: Their truth, shape (n,).
-
-    Raises:
-        ValueError: One of the labels is absent.
+    Attributes:
+        logits: Where the knots lie, rising.
+        probabilities: What they are turned into, never falling; flat beyond the ends.
     """
-    positives = int(is_fake.sum())
-    negatives = is_fake.size - positives
-    if not positives or not negatives:
-        raise ValueError("Calibration needs real pictures and fakes.")
-    high, low = (positives + 1) / (positives + 2), 1 / (negatives + 2)
-    target = np.where(is_fake, high, low)
-    design = np.stack([logits.astype(np.float64), np.ones(logits.size)], axis=1)
-    weights = np.array([1.0, 0.0])
-    for _ in range(100):
-        p = sigmoid(design @ weights)
-        gradient = design.T @ (p - target)
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights -= step
-        if np.abs(step).max() < 1e-10:
-            break
-    # A slope of zero or less would say that higher logits are no more often fake.
-    return Calibration(slope=max(float(weights[0]), 1e-3), offset=float(weights[1]))
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["isotonic"] = "isotonic"
+    logits: tuple[float, ...] = Field(min_length=1)
+    probabilities: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.logits) != len(self.probabilities):
+            raise ValueError("as many probabilities as logits are needed")
+        if np.any(np.diff(self.logits) <= 0) or np.any(np.diff(self.probabilities) < 0):
+            raise ValueError("the knots must rise")
+        if not 0 <= self.probabilities[0] <= self.probabilities[-1] <= 1:
+            raise ValueError("probabilities lie between 0 and 1")
+        return self
+
+    def __call__(self, logits: Logits) -> Probabilities:
+        """Return the probability of fake, in [0, 1], for logits of any shape."""
+        return np.asarray(np.interp(logits, self.logits, self.probabilities), dtype=np.float64)
 
 
-def sigmoid(x: NDArray[np.floating]) -> NDArray[np.float64]:
+Calibration = Platt | Isotonic
+
+
+def sigmoid(x: Logits) -> Probabilities:
     """Return the logistic function without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(x, dtype=np.float64)))
 
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+def softmax(logits: Logits) -> Probabilities:
     """Return the softmax over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)

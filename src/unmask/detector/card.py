@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from unmask.detector.calibration import Calibration
+from unmask.detector.calibration import Calibration, Platt
 from unmask.prepare.views import ViewPlan
 
 
@@ -68,8 +68,10 @@ class ModelCard(_Frozen):
         views: How a picture becomes views.
         pooling: How the logits of the views become one.
         categories: Names of the category logits, in order.
-        calibration: From pooled fake logit to probability, fitted on validation.
-        threshold: ``p_fake`` from which a call of fake is the likelier one, chosen on validation.
+        calibration: From pooled fake logit to probability, fitted on validation. An exported model
+            has none yet: calibration is the identity, and nothing is ``unsure``.
+        alternatives: Other calibrations fitted on the same pictures, by name.
+        threshold: ``p_fake`` from which a call of fake is the likelier one.
         real_below: A ``p_fake`` under this is called real...
         fake_from: ...one from here on fake, and anything between is ``unsure``.
         category_cut: Under this confidence the category is ``other``; chosen on validation.
@@ -91,16 +93,17 @@ class ModelCard(_Frozen):
     views: ViewPlan
     pooling: Literal["mean of logits"] = "mean of logits"
     categories: tuple[str, ...]
-    calibration: Calibration
-    threshold: float = Field(ge=0, le=1)
-    real_below: float = Field(ge=0, le=1)
-    fake_from: float = Field(ge=0, le=1)
-    category_cut: float = Field(ge=0, le=1)
+    calibration: Platt = Platt()
+    alternatives: dict[str, Calibration] = {}
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    real_below: float = Field(default=0.5, ge=0, le=1)
+    fake_from: float = Field(default=0.5, ge=0, le=1)
+    category_cut: float = Field(default=0.0, ge=0, le=1)
     licence: str
     intended_use: str
-    training_data: tuple[TrainingData, ...]
+    training_data: tuple[TrainingData, ...] = ()
     training: dict[str, Any]
-    validation: dict[str, float]
+    validation: dict[str, float] = {}
     test: tuple[Figure, ...] = ()
 
     @staticmethod

@@ -16,6 +16,8 @@ from unmask.prepare.views import Views, normalise
 SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-lite0.onnx"
 Device = Literal["auto", "cpu", "cuda"]
 INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
+FEATURES = ("feature_map", "head_weights")
+"""Outputs that only explanations ask for; ONNX Runtime computes what is asked."""
 
 # Larger runs gain nothing on a CPU and cost memory in proportion.
 _VIEWS_A_RUN = 16
@@ -50,7 +52,9 @@ class Model:
             raise ModelError(f"The model {path} cannot be read: {error.strerror}.") from None
         self.card = ModelCard.read(ModelCard.path_for(path))
         if hashlib.sha256(data).hexdigest() != self.card.sha256:
-            raise ModelError(f"The model {path} is not the one its card describes (SHA-256 differs).")
+            raise ModelError(
+                f"The model {path} is not the one its card describes (SHA-256 differs)."
+            )
         self.device: Literal["cpu", "cuda"] = _choose(device)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0

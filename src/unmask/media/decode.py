@@ -22,11 +22,14 @@ Pixels = NDArray[np.uint8]
 """RGB pixels, shape (height, width, 3), values 0-255."""
 
 # Named one by one: Pillow also opens formats that run other programs (EPS) or that nobody sends.
-# MPO is what many phones write under the name .jpg.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+# JPEG includes MPO, which many phones write under the name .jpg.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .bmp .dib .tif .tiff .avif .heic .heif .hif".split()
-)
+    (
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".dib",
+        ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif",
+    )
+)  # fmt: skip
 SMALLEST_SIDE = 8
 _BIG_PICTURE = 20_000_000
 _big_picture_turn = threading.Lock()
@@ -70,7 +73,9 @@ def read_bytes(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
     except ValueError as error:
         if isinstance(error, PictureError):
             raise
-        raise PictureError("The file's name holds a character that no file name can have.") from None
+        raise PictureError(
+            "The file's name holds a character that no file name can have."
+        ) from None
     except OSError as error:
         raise PictureError(f"The file could not be read: {error.strerror or error}.") from None
     return data

@@ -98,9 +98,7 @@ def _looks_like_picture(path: str) -> bool:
 def is_picture(head: bytes) -> bool:
     """Say whether a file's first 16 bytes are those of a picture in a format that unmask reads."""
     return (
-        head.startswith(
-            (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-        )
+        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*"))
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
         or (head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS)
     )

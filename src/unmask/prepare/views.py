@@ -20,10 +20,10 @@ from unmask.media.decode import Pixels
 Views = NDArray[np.uint8]
 """Views of one picture, shape (views, size, size, 3), RGB, values 0-255."""
 
-# Where crops lie, as fractions of the free room (down, right), in the order in which they are
-# taken: two crops are two opposite corners, four are all corners, the fifth is the centre.
+# Where crops lie, as fractions of the free room (down, right): the corners, then the centre.
 _PLACES = ((0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5))
-_CENTRE = ((0.5, 0.5),)
+CROP_ORDER = ((), (4,), (0, 1), (0, 1, 4), (0, 1, 2, 3), (0, 1, 2, 3, 4))
+"""Which places a number of crops takes: one is the centre, two are opposite corners, and so on."""
 
 
 class ViewPlan(BaseModel):
@@ -61,9 +61,8 @@ def make_views(pixels: Pixels, plan: ViewPlan) -> Views:
         uint8, shape (plan.count, plan.size, plan.size, 3).
     """
     native = grow_to(pixels, plan.size)
-    places = _CENTRE if plan.crops == 1 else _PLACES[: plan.crops]
     views = [whole_view(pixels, plan.size)] if plan.whole else []
-    views += [crop_at(native, plan.size, down, right) for down, right in places]
+    views += [crop_at(native, plan.size, *_PLACES[place]) for place in CROP_ORDER[plan.crops]]
     return np.stack(views)
 
 

@@ -1,9 +1,9 @@
 """Augmentation that breaks shortcuts: both labels go through the same random treatment.
 
-A collection's JPEG quality, size and sharpness tell its label more easily than a generator's traces
-do. Here every picture, real or fake, may be resized, re-encoded, blurred, made noisy and recoloured,
-so that none of these tells anything. A share of the pictures is left untouched, because the finest
-traces survive none of it.
+A collection's JPEG quality, size and sharpness tell its label more easily than the traces of a
+generator do. Here every picture, real or fake, may be resized, re-encoded, blurred, made noisy and
+recoloured, so that none of these tells anything. A share of the pictures is left untouched, because
+the finest traces survive none of it.
 """
 
 from __future__ import annotations

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unmask.prepare.views import ViewPlan
 
@@ -57,3 +61,55 @@ class TrainConfig(BaseModel):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     workers: int = Field(default=2, ge=0)
     seed: int = 0
+
+
+def read_config(path: Path | None, settings: Sequence[str] = ()) -> TrainConfig:
+    """Read a configuration from YAML, with single settings on top.
+
+    Args:
+        path: A YAML mapping of `TrainConfig`'s keys; None for the defaults.
+        settings: As in ``learning_rate=3e-4`` or, for a key within a key, ``views.size=128``.
+
+    Raises:
+        ValueError: The file cannot be read, a key is unknown (the nearest known one is named), or
+            a value is out of range.
+    """
+    values = _read_yaml(path) if path else {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"'{setting}' is no setting; write it as KEY=VALUE.")
+        place, *inner = name.split(".")
+        value = yaml.safe_load(text)
+        # YAML 1.1 reads 3e-4 as a word; Pydantic turns it into a number where one is due.
+        if inner:
+            nested = values.setdefault(place, {})
+            if not isinstance(nested, dict):
+                raise ValueError(f"'{place}' is not a group of settings.")
+            nested[".".join(inner)] = value
+        else:
+            values[place] = value
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_explain(error)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ValueError(f"{path} is not a YAML file.") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is not a mapping of settings.")
+    return values
+
+
+def _explain(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    *outer, name = (str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"The setting '{'.'.join([*outer, name])}' is not valid: {problem['msg']}."
+    known = ViewPlan.model_fields if outer else TrainConfig.model_fields
+    near = get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"There is no setting '{'.'.join([*outer, name])}'; the nearest is '{near[0]}'."

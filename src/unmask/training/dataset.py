@@ -122,7 +122,7 @@ class BalancedPairs(Sampler[tuple[int, int]]):
 
 def category_weights(rows: Sequence[Row]) -> Tensor:
     """Inverse-frequency weight of each category, shape (3,), mean 1 over labelled rows."""
-    counts = Counter(row.category for row in rows if row.category)
+    counts = Counter[str](row.category for row in rows if row.category)
     present = max(1, len(counts))
     total = sum(counts.values())
     return torch.tensor(

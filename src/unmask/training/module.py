@@ -125,7 +125,9 @@ class Training(L.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def _loss(self, fake_logit: Tensor, category_logits: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    def _loss(
+        self, fake_logit: Tensor, category_logits: Tensor, batch: dict[str, Tensor]
+    ) -> Tensor:
         smooth = self.config.label_smoothing
         target = batch["fake"] * (1 - smooth) + 0.5 * smooth
         loss = F.binary_cross_entropy_with_logits(fake_logit.float(), target)

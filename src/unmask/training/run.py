@@ -6,6 +6,7 @@ import json
 import logging
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,17 @@ from unmask.training.module import Training
 MONITOR = "val_auc_by_source"
 WEIGHTS_FILE = "best.safetensors"
 CONFIG_FILE = "config.json"
+ENVIRONMENT_FILE = "environment.json"
+DATA_FILE = "data.json"
 
 
 def train(rows: Sequence[Row], out: Path, config: TrainConfig, *, progress: bool = True) -> Path:
     """Train a network and keep the weights of the best validation epoch.
 
     A run that was interrupted resumes from ``out/last.ckpt`` when called again with the same
-    configuration. The folder receives ``config.json``, ``last.ckpt``, ``best.safetensors``,
-    ``training_log.csv``, ``curves.png`` and ``environment.json``.
+    configuration. The folder receives ``config.json``, ``environment.json``, ``data.json``
+    (training pictures by source), ``last.ckpt``, ``best.safetensors``, ``training_log.csv`` and
+    ``curves.png``.
 
     Args:
         rows: A manifest's rows; only ``train`` and ``val`` are read.
@@ -58,6 +62,8 @@ def train(rows: Sequence[Row], out: Path, config: TrainConfig, *, progress: bool
     check_trainable(rows)
     train_rows, val_rows = select(rows, "train"), select(rows, "val")
     _claim(out, config)
+    pictures = Counter(row.source for row in train_rows)
+    (out / DATA_FILE).write_text(json.dumps(dict(sorted(pictures.items())), indent=2) + "\n")
     L.seed_everything(config.seed, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
@@ -120,7 +126,7 @@ def _claim(out: Path, config: TrainConfig) -> None:
         "machine": platform.machine(),
         "revision": _revision(),
     }
-    (out / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
+    (out / ENVIRONMENT_FILE).write_text(json.dumps(environment, indent=2) + "\n")
 
 
 def _revision() -> str:

@@ -1,0 +1,5 @@
+"""Lets ``python -m unmask`` run the command line."""
+
+from unmask.cli import main
+
+main()

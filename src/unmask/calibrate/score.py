@@ -1,0 +1,80 @@
+"""Score labelled pictures view by view, so that plans of views can be compared."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.data.manifest import Row
+from unmask.detector.model import Model
+from unmask.media.decode import decode, read_bytes
+from unmask.media.errors import PictureError
+from unmask.prepare.views import ViewPlan, Views, make_views
+
+log = logging.getLogger(__name__)
+_CHUNK = 16
+
+
+@dataclass(frozen=True)
+class ViewScores:
+    """Logits of every view of every readable picture.
+
+    Attributes:
+        rows: The pictures that could be read.
+        fake_logits: Shape (pictures, views).
+        category_logits: Shape (pictures, views, categories).
+    """
+
+    rows: list[Row]
+    fake_logits: NDArray[np.float32]
+    category_logits: NDArray[np.float32]
+
+    @property
+    def is_fake(self) -> NDArray[np.bool_]:
+        """The truth, shape (pictures,)."""
+        return np.array([row.is_fake for row in self.rows])
+
+
+def score_views(
+    model: Model,
+    rows: Sequence[Row],
+    plan: ViewPlan,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> ViewScores:
+    """Run a model on all views that ``plan`` takes; unreadable pictures are logged and left out.
+
+    Args:
+        model: The model.
+        rows: The pictures.
+        plan: The views to take; ``plan.count`` is the number of columns.
+        on_progress: Called with the number of pictures just done.
+    """
+    kept: list[Row] = []
+    fake: list[NDArray[np.float32]] = []
+    category: list[NDArray[np.float32]] = []
+
+    def load(row: Row) -> Views | None:
+        try:
+            return make_views(decode(read_bytes(row.path)), plan)
+        except PictureError as error:
+            log.warning("skipped %s: %s", row.path, error)
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            for row, views in zip(chunk, pool.map(load, chunk), strict=True):
+                if views is not None:
+                    fake_logits, category_logits = model(views)
+                    kept.append(row)
+                    fake.append(fake_logits)
+                    category.append(category_logits)
+            on_progress(len(chunk))
+    if not kept:
+        raise ValueError("None of the pictures could be read.")
+    return ViewScores(kept, np.stack(fake), np.stack(category))

@@ -1,0 +1,50 @@
+"""The command line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import unmask
+from unmask.cli import data
+from unmask.cli.calibrate import calibrate
+from unmask.cli.detect import detect
+from unmask.cli.export import export
+from unmask.cli.train import train
+
+app = typer.Typer(
+    name="unmask",
+    help="Is this picture real, or made or altered by AI?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(detect)
+app.add_typer(data.app, name="data")
+app.command()(train)
+app.command()(export)
+app.command()(calibrate)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"unmask {unmask.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,84 @@
+"""Progress bars, shown only to people: never into a pipe or a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from unmask.media.find import STDIN, find_pictures
+
+FEW = 8
+"""So many pictures are answered before a bar would be read."""
+
+
+def progress_bar(console: Console) -> Progress:
+    """Return a bar with count, share and time left, which vanishes when done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+@contextmanager
+def counted(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar over ``total`` pictures on standard error; yields what advances it."""
+    with progress_bar(Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def detection_progress(
+    paths: list[str], console: Console, *, table: bool
+) -> Iterator[Callable[[], None]]:
+    """Show a bar over the pictures that ``paths`` stand for, if they are more than a few.
+
+    Args:
+        paths: As given to ``unmask detect``.
+        console: Where the table is drawn; the bar stays under it on the same terminal.
+        table: Whether there is a table; anything else on the terminal would clash with a bar.
+
+    Yields:
+        What advances the bar by one picture.
+    """
+    if not (table and console.is_terminal):
+        console = Console(stderr=True)
+    clash = sys.stdout.isatty() and not table
+    named = [path for path in paths if path != STDIN]
+    many = len(list(islice(find_pictures(named), FEW + 1))) > FEW
+    if not many or clash or not console.is_terminal:
+        yield lambda: None
+        return
+    with progress_bar(console) as bar:
+        task = bar.add_task("detecting", total=None)
+
+        def count() -> None:
+            # In a thread of its own: ten million files are answered while they are counted.
+            bar.update(task, total=sum(1 for _ in find_pictures(named)) + len(paths) - len(named))
+
+        threading.Thread(target=count, daemon=True).start()
+        yield lambda: bar.advance(task)
+
+
+def drop_stdout() -> None:
+    """Send what is still buffered nowhere, after the reader of a pipe has gone (``| head``)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
