@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from unmask.media.decode import Pixels
-from unmask.prepare.views import ViewPlan, crop_at, grow_to, resize_shorter
+from unmask.prepare.views import crop_at, grow_to, resize_shorter
 
-UNTOUCHED = 0.35
 _RESAMPLERS = (
     Image.Resampling.BILINEAR,
     Image.Resampling.BICUBIC,
@@ -25,28 +24,33 @@ _RESAMPLERS = (
 
 
 def training_view(
-    pixels: Pixels, plan: ViewPlan, rng: np.random.Generator, *, forensic: bool
+    pixels: Pixels,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    whole_share: float,
+    degraded_share: float,
 ) -> Pixels:
-    """Draw one random view of a picture, of a kind that ``plan`` takes at run time.
+    """Draw one random view of a picture, of a kind that is taken at run time.
 
     The same generator state draws the same treatment, so that a picture and its altered twin of the
     same size get the same crop, re-encoding and noise, and differ by the alteration alone.
 
     Args:
         pixels: uint8, shape (height, width, 3).
-        plan: The kinds of view: whole, crops, and their size.
+        size: Side of the view, in pixels.
         rng: Source of all randomness.
-        forensic: Whether to degrade the picture besides cropping and flipping.
+        whole_share: How often the view is the whole picture, shrunk, and not a crop of its pixels.
+        degraded_share: How often the picture is degraded besides being cropped and flipped.
 
     Returns:
-        uint8, shape (plan.size, plan.size, 3).
+        uint8, shape (size, size, 3).
     """
-    size = plan.size
-    whole = bool(rng.random() < plan.whole / plan.count)
+    whole = rng.random() < whole_share
     down, right, flip = rng.random(), rng.random(), rng.random() < 0.5
-    degraded = forensic and rng.random() > UNTOUCHED
+    degraded = rng.random() < degraded_share
     if whole:
-        zoom = rng.uniform(1.0, 1.25) if forensic else 1.0
+        zoom = rng.uniform(1.0, 1.25)
         pixels = resize_shorter(pixels, round(size * zoom))
     elif degraded and rng.random() < 0.4:
         pixels = _rescale(pixels, rng)

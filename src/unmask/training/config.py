@@ -21,10 +21,10 @@ class TrainConfig(BaseModel):
         pretrained: Where the backbone's first weights come from: ``bundled`` (ImageNet weights of
             EfficientNet-Lite0, from an installed package), ``none``, the path of a ``.pth`` or
             ``.safetensors`` file, or ``timm`` (timm's own download for the named tag).
-        views: How validation and the exported model cut pictures; training draws from the same
-            kinds of view.
-        augmentation: ``forensic`` re-encodes, resizes, blurs and adds noise to both labels alike;
-            ``light`` only flips.
+        views: How the exported model cuts pictures until calibration chooses better.
+        whole_share: How often a training view is the whole picture and not a crop.
+        degraded_share: How often a training view is re-encoded, resized, blurred, made noisy or
+            recoloured, both labels alike; 0 only crops and flips.
         epochs: Most epochs to train.
         batch_size: Views a step.
         learning_rate: Highest learning rate of the schedule.
@@ -46,17 +46,18 @@ class TrainConfig(BaseModel):
     backbone: str = "tf_efficientnet_lite0"
     pretrained: str = "bundled"
     views: ViewPlan = ViewPlan()
-    augmentation: Literal["forensic", "light"] = "forensic"
-    epochs: int = Field(default=20, ge=1)
+    whole_share: float = Field(default=0.5, ge=0, le=1)
+    degraded_share: float = Field(default=0.35, ge=0, le=1)
+    epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=5e-4, gt=0)
     optimizer: Literal["adamw", "adam"] = "adamw"
     weight_decay: float = Field(default=1e-2, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     label_smoothing: float = Field(default=0.05, ge=0, lt=0.5)
     category_weight: float = Field(default=0.2, ge=0)
-    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    ema_decay: float = Field(default=0.995, ge=0, lt=1)
     patience: int = Field(default=6, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     workers: int = Field(default=2, ge=0)

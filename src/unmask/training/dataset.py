@@ -16,6 +16,7 @@ from unmask.media.decode import decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import ViewPlan, make_views, normalise
 from unmask.training.augment import training_view
+from unmask.training.config import TrainConfig
 
 NO_CATEGORY = -1
 """Category target of an unlabelled picture: the category loss leaves it out."""
@@ -27,8 +28,8 @@ Sample = dict[str, Tensor]
 class TrainingViews(Dataset[Sample | None]):
     """One random view a draw; a draw is (row number, seed of its augmentation)."""
 
-    def __init__(self, rows: Sequence[Row], plan: ViewPlan, *, forensic: bool) -> None:
-        self.rows, self.plan, self.forensic = rows, plan, forensic
+    def __init__(self, rows: Sequence[Row], config: TrainConfig) -> None:
+        self.rows, self.config = rows, config
 
     def __getitem__(self, draw: tuple[int, int]) -> Sample | None:
         index, seed = draw
@@ -38,7 +39,13 @@ class TrainingViews(Dataset[Sample | None]):
         except PictureError as error:
             log.warning("skipped %s: %s", row.path, error)
             return None
-        view = training_view(pixels, self.plan, np.random.default_rng(seed), forensic=self.forensic)
+        view = training_view(
+            pixels,
+            self.config.views.size,
+            np.random.default_rng(seed),
+            whole_share=self.config.whole_share,
+            degraded_share=self.config.degraded_share,
+        )
         return _sample(view[None], row, index)
 
 

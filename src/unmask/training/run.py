@@ -68,10 +68,9 @@ def train(rows: Sequence[Row], out: Path, config: TrainConfig, *, progress: bool
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
     sampler = BalancedPairs(train_rows, config.seed)
-    forensic = config.augmentation == "forensic"
     # Two views tell epochs apart as well as all do, at a fraction of the time.
     monitor_plan = ViewPlan(size=config.views.size, whole=True, crops=1)
-    train_data = TrainingViews(train_rows, config.views, forensic=forensic)
+    train_data = TrainingViews(train_rows, config)
     loaders = {
         "train_dataloaders": _loader(train_data, config, sampler=sampler, drop_last=True),
         "val_dataloaders": _loader(EvaluationViews(val_rows, monitor_plan), config),
