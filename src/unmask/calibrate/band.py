@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.detector.calibration import Probabilities
 
-MOST_WRONG = 0.05
-"""Largest share of wrong answers among those called fake, and among those called real."""
+PROMISES = (0.05, 0.1, 0.15, 0.2)
+"""Largest share of wrong answers among the answered, the strictest promise first."""
+LEAST_ANSWERED = 0.25
 CONFIDENCE = 0.9
 _SHARES = np.linspace(0.1, 1.0, 10)
 
 
-def choose_band(is_fake: NDArray[np.bool_], p_fake: Probabilities) -> tuple[float, float]:
-    """Choose the widest answers of which, with confidence, at most 5% are wrong.
+@dataclass(frozen=True)
+class Band:
+    """Between which probabilities a model says ``unsure``.
+
+    Attributes:
+        real_below: A ``p_fake`` under this is called real.
+        fake_from: A ``p_fake`` from this on is called fake.
+        most_wrong: The promise: with `CONFIDENCE`, no larger share of the answers is wrong; None
+            where not even the weakest of `PROMISES` can be made, and nothing is ``unsure``.
+    """
+
+    real_below: float
+    fake_from: float
+    most_wrong: float | None
+
+
+def choose_band(is_fake: NDArray[np.bool_], p_fake: Probabilities) -> Band:
+    """Choose the strictest promise that a model can keep while it answers enough, and its band.
 
     Selective risk control (Geifman and El-Yaniv 2017; Angelopoulos et al. 2021, "Learn then
-    Test"): for each call, ten cuts are tried, and the one that answers most is kept whose
-    Clopper-Pearson upper bound on the share of wrong answers is at most `MOST_WRONG`. The bounds
-    hold for all ten cuts together with `CONFIDENCE` (Bonferroni), for pictures like those given.
+    Test"): for each promise ten cuts on ``|p_fake - 0.5|`` are tried, and of those whose
+    Clopper-Pearson upper bound on the share of wrong answers keeps the promise, the one that
+    answers most is taken. Bonferroni over all cuts and promises lets the bound hold for the one
+    chosen, for pictures like those given, and for no others.
 
     Args:
         is_fake: Truth of validation pictures, shape (n,).
         p_fake: Their calibrated probabilities, shape (n,).
-
-    Returns:
-        ``real_below`` and ``fake_from``. Where no cut keeps the promise they are 0 and 1: all but
-        certainty is unsure.
     """
-    fake_from = _cut(p_fake[p_fake >= 0.5], ~is_fake[p_fake >= 0.5])
-    real_below = 1 - _cut(1 - p_fake[p_fake < 0.5], is_fake[p_fake < 0.5])
-    return real_below, fake_from
-
-
-def _cut(confidence: Probabilities, wrong: NDArray[np.bool_]) -> float:
-    """Return the lowest confidence, among ten quantiles, from which on few answers are wrong."""
     from scipy.stats import beta
 
-    order = np.argsort(-confidence)
-    risk = (1 - CONFIDENCE) / len(_SHARES)
-    kept = 1.0
-    for share in _SHARES:
-        count = round(share * confidence.size)
-        errors = int(wrong[order[:count]].sum())
-        bound = beta.ppf(1 - risk, errors + 1, count - errors) if errors < count else 1.0
-        if bound <= MOST_WRONG:
-            kept = float(confidence[order[count - 1]])
-    return kept
+    distance = np.abs(p_fake - 0.5)
+    order = np.argsort(-distance)
+    wrong = ((p_fake >= 0.5) != is_fake)[order]
+    risk = (1 - CONFIDENCE) / (len(PROMISES) * len(_SHARES))
+    for promise in PROMISES:
+        for share in sorted(_SHARES[_SHARES >= LEAST_ANSWERED], reverse=True):
+            count = max(1, round(share * wrong.size))
+            errors = int(wrong[:count].sum())
+            if errors < count and beta.ppf(1 - risk, errors + 1, count - errors) <= promise:
+                cut = float(distance[order[count - 1]])
+                # A hair less, so that the last picture inside is still answered.
+                return Band(0.5 - cut + 1e-9, 0.5 + cut - 1e-9, promise)
+    return Band(0.5, 0.5, None)
 
 
 def choose_category_cut(confidence: Probabilities, most_lost: float = 0.005) -> float:

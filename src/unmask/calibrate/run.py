@@ -70,8 +70,8 @@ def _decide(card: ModelCard, scores: ViewScores, best: PlanScore) -> ModelCard:
     is_fake = scores.is_fake
     platt = fit_platt(logits, is_fake)
     p_fake = platt(logits)
-    real_below, fake_from = choose_band(is_fake, p_fake)
-    answered = (p_fake < real_below) | (p_fake >= fake_from)
+    band = choose_band(is_fake, p_fake)
+    answered = (p_fake < band.real_below) | (p_fake >= band.fake_from)
     wrong = (p_fake >= 0.5) != is_fake
 
     categories = softmax(scores.category_logits[:, best.columns].mean(1))
@@ -98,8 +98,9 @@ def _decide(card: ModelCard, scores: ViewScores, best: PlanScore) -> ModelCard:
                 "temperature": fit_temperature(logits, is_fake),
                 "isotonic": fit_isotonic(logits, is_fake),
             },
-            "real_below": real_below,
-            "fake_from": fake_from,
+            "real_below": band.real_below,
+            "fake_from": band.fake_from,
+            "most_wrong": band.most_wrong,
             "category_cut": choose_category_cut(confidence) if labelled.any() else 0.0,
             "validation": {name: round(value, 6) for name, value in validation.items()},
             # Figures of another calibration or other views would no longer be true.

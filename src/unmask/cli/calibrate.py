@@ -46,7 +46,8 @@ def calibrate(
     )
     console.print(
         f"Real below {card.real_below:.3f}, fake from {card.fake_from:.3f}: "
-        f"answers {figures['coverage']:.1%}, {figures['wrong_among_answered']:.1%} of them wrong."
+        f"answers {figures['coverage']:.1%}, {figures['wrong_among_answered']:.1%} of them wrong"
+        + (f"; promises at most {card.most_wrong:.0%}." if card.most_wrong else "; no promise.")
     )
     console.print(f"Category 'other' under a confidence of {card.category_cut:.3f}.")
     if done.skipped:

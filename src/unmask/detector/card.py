@@ -74,6 +74,8 @@ class ModelCard(_Frozen):
         threshold: ``p_fake`` from which a call of fake is the likelier one.
         real_below: A ``p_fake`` under this is called real...
         fake_from: ...one from here on fake, and anything between is ``unsure``.
+        most_wrong: The share of wrong answers among the answered that the band keeps to on
+            pictures like the validation ones, with 90% confidence; None where it promises nothing.
         category_cut: Under this confidence the category is ``other``; chosen on validation.
         licence: Terms of the weights.
         intended_use: What the model is for, and what it is not for.
@@ -98,6 +100,7 @@ class ModelCard(_Frozen):
     threshold: float = Field(default=0.5, ge=0, le=1)
     real_below: float = Field(default=0.5, ge=0, le=1)
     fake_from: float = Field(default=0.5, ge=0, le=1)
+    most_wrong: float | None = Field(default=None, ge=0, le=1)
     category_cut: float = Field(default=0.0, ge=0, le=1)
     licence: str
     intended_use: str

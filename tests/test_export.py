@@ -1,0 +1,53 @@
+"""Export: the ONNX file answers as PyTorch does, and carries what explanations need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from conftest import Toy
+
+from unmask.data.manifest import read_manifest
+from unmask.detector.card import ModelCard
+from unmask.detector.model import FEATURES, INPUT, OUTPUTS
+from unmask.training.export import MAX_DIFFERENCE, About, export, load_run, parity
+from unmask.training.network import create_network
+
+
+def test_probabilities_are_those_of_pytorch(toy_run: Path, toy_model: Path) -> None:
+    network, config = load_run(toy_run)
+    assert parity(network, toy_model, config.views.size) <= MAX_DIFFERENCE
+    other = create_network(config.backbone).eval()
+    assert parity(other, toy_model, config.views.size) > 10 * MAX_DIFFERENCE
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_batch_is_dynamic_and_the_map_explains_the_logit(toy_model: Path, count: int) -> None:
+    session = ort.InferenceSession(str(toy_model), providers=["CPUExecutionProvider"])
+    views = np.random.default_rng(0).uniform(-1, 1, (count, 3, 64, 64)).astype(np.float32)
+    fake, category, features, heads = session.run([*OUTPUTS, *FEATURES], {INPUT: views})
+    assert fake.shape == (count,)
+    assert category.shape == (count, 3)
+    # Weights times mean features are the logit but for one bias, the same for every picture.
+    without_bias = np.einsum("nkhw,k->nhw", features, heads[0]).mean((1, 2))
+    assert np.ptp(fake - without_bias) < 1e-4
+
+
+def test_the_card_names_the_training(toy: Toy, toy_model: Path) -> None:
+    card = ModelCard.read(ModelCard.path_for(toy_model))
+    assert card.training["config"]["backbone"] == "resnet10t"
+    assert [(part.source, part.pictures) for part in card.training_data] == [("toy", 40)]
+    assert card.validation["pictures"] == sum(r.split == "val" for r in read_manifest(toy.manifest))
+    assert set(card.alternatives) == {"temperature", "isotonic"}
+
+
+def test_no_run_no_model(tmp_path: Path) -> None:
+    about = About(name="x", licence="y", intended_use="z")
+    with pytest.raises(ValueError, match="no finished training run"):
+        export(tmp_path, tmp_path / "m.onnx", about)
+    bad = tmp_path / "about.json"
+    bad.write_text('{"name": "x"}')
+    with pytest.raises(ValueError, match="licence"):
+        About.read(bad)
