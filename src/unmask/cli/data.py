@@ -104,8 +104,8 @@ def _warn(made: Index) -> None:
     for left_out in made.left_out:
         typer.echo(f"left out {printable(left_out.path)}: {left_out.reason}", err=True)
     warnings = {
-        "{} left out because they could not be read.": len(made.left_out),
-        "{} ignored because they lie in no real or fake folder.": made.unlabelled,
+        "{} left out as unreadable.": len(made.left_out),
+        "{} ignored for lying in no real or fake folder.": made.unlabelled,
         "{} MOVED TO TRAIN: near-duplicates of pictures in another split. Figures on the "
         "original splits are not comparable.": made.moved,
         "{} moved from train to val, because the layout has no validation split.": (

@@ -34,7 +34,7 @@ Values = NDArray[np.float64] | list[Hashable]
 _Read = Callable[[Row, Fingerprint], Hashable]
 
 _WEIGHT = (
-    "how a file was saved, or how busy it is, instead of its traces; re-encode both labels alike"
+    "how a file was saved, or how busy it looks, not what made it; re-encode both labels alike"
 )
 _SAVING = "how a file was saved instead of what it shows; re-encode both labels alike"
 _SIZE = "the size of a picture instead of what it shows; resize or crop both labels alike"
