@@ -35,7 +35,7 @@ def index_report(console: Console, made: Index, out: Path) -> None:
     console.print(_counts_table(["category"], [[name] for name in _names(counts)], counts))
     console.print(
         f"{len(made.rows):,} pictures in {groups:,} groups of near-duplicates; "
-        f"splits {'as the layout gave them' if made.had_splits else 'dealt 70/15/15 by group'}."
+        f"splits {'as given' if made.had_splits else 'dealt 70/15/15 by group'}."
     )
     console.print(f"Wrote {printable(str(out))}.")
 
