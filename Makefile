@@ -25,8 +25,7 @@ model: .venv/dev
 	$(MAKE) results
 
 results: .venv/dev
-	$(BIN)/unmask evaluate --data $(DATA)/manifest.csv --out runs/evaluation \
-	    --markdown docs/results.md --into-card
+	$(BIN)/unmask evaluate --data $(DATA)/manifest.csv --markdown docs/results.md --into-card
 
 benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py

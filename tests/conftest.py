@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import picture
 from PIL import Image
 
+from pictures import picture
 from unmask.data.manifest import Row, Split, write_manifest
 
 

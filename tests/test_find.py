@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from pictures import encode, picture
 
+from pictures import encode, picture
 from unmask.media.errors import PictureError
 from unmask.media.find import find_pictures
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TOY_SETTINGS, Toy
 from safetensors.torch import save_file
 
+from conftest import TOY_SETTINGS, Toy
 from unmask.calibrate.score import score_views
 from unmask.data.manifest import ManifestError, Row
 from unmask.detector.model import Model

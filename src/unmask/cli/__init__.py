@@ -10,6 +10,7 @@ import unmask
 from unmask.cli import data
 from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
+from unmask.cli.evaluate import evaluate
 from unmask.cli.export import export
 from unmask.cli.train import train
 
@@ -25,6 +26,7 @@ app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(export)
 app.command()(calibrate)
+app.command()(evaluate)
 
 
 def _print_version(asked: bool) -> None:

@@ -68,6 +68,8 @@ def read_manifest(path: Path) -> list[Row]:
         ManifestError: The file is absent, is no CSV, lacks a column, or a row has an unknown value.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ManifestError(f"{path} is not a regular file.")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)

@@ -1,0 +1,150 @@
+"""The command line, as a real process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pictures import encode, picture
+
+COLUMNS = "path,verdict,p_fake,category,category_confidence,error"
+
+
+def unmask(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "unmask", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "80"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment, **options
+    )  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Return a folder of good, bad and misnamed pictures."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    data = encode(picture(300, 260))
+    (folder / "good.jpg").write_bytes(data)
+    (folder / "misnamed.png").write_bytes(data)
+    (folder / "empty.jpg").touch()
+    (folder / "cut.jpg").write_bytes(data[:900])
+    (folder / "text.jpg").write_text("not a picture\n" * 99)
+    os.symlink(".", folder / "loop")
+    return folder
+
+
+def test_bad_files_cost_a_row_each_and_never_the_batch(mixed: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    done = unmask("detect", mixed, "--csv", table, "--batch-size", 2)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert table.read_text().splitlines()[0] == COLUMNS
+    with table.open(newline="") as file:
+        rows = {Path(row["path"]).name: row for row in csv.DictReader(file)}
+    assert set(rows) == {"good.jpg", "misnamed.png", "empty.jpg", "cut.jpg", "text.jpg", "loop"}
+    for name, row in rows.items():
+        if name in ("good.jpg", "misnamed.png"):
+            assert row["error"] == ""
+            assert 0 <= float(row["p_fake"]) <= 1
+        else:
+            assert row["error"].endswith(".")
+            assert row["verdict"] == row["p_fake"] == ""
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "6 pictures" in done.stdout
+
+
+def test_json_and_json_lines_hold_the_same_rows(mixed: Path) -> None:
+    as_json = json.loads(unmask("detect", mixed, "--json").stdout)
+    as_lines = unmask("detect", mixed, "--jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in as_lines] == as_json
+    assert list(as_json[0]) == COLUMNS.split(",")
+
+
+def test_all_answered_is_exit_zero(mixed: Path) -> None:
+    done = unmask("detect", mixed / "good.jpg", "--threshold", "0")
+    assert done.returncode == 0
+    assert " fake " in done.stdout
+
+
+def test_one_picture_on_standard_input(mixed: Path) -> None:
+    command = [sys.executable, "-m", "unmask", "detect", "-", "--jsonl"]
+    data = (mixed / "good.jpg").read_bytes()
+    done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=True)
+    (row,) = done.stdout.splitlines()
+    assert json.loads(row)["path"] == "-"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["detect"],
+        ["detect", "x.jpg", "--json", "--jsonl"],
+        ["detect", "x.jpg", "--model", "absent.onnx"],
+        ["detect", "x.jpg", "--threshold", "2"],
+        ["detect", "x.jpg", "--csv", "/no/such/folder/rows.csv"],
+        ["detect", "-", "-"],
+        ["detect", "x.jpg", "--device", "cuda"],
+        ["train", "--data", "absent.csv", "--out", "run"],
+        ["train", "--data", "absent.csv", "--out", "run", "epoch=1"],
+        ["export", "absent", "--out", "m.onnx", "--about", "absent.json"],
+        ["calibrate", "absent.onnx", "--data", "absent.csv"],
+        ["evaluate", "--data", "absent.csv", "--markdown", "results.md"],
+        ["no-such-command"],
+    ],
+)
+def test_wrong_use_is_exit_two_and_a_sentence(arguments: list[str], tmp_path: Path) -> None:
+    done = unmask(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_keeps_its_rows(tmp_path: Path) -> None:
+    good = tmp_path / "good.jpg"
+    good.write_bytes(encode(picture(1500, 1500)))
+    table = tmp_path / "rows.csv"
+    command = [sys.executable, "-m", "unmask", "detect", *[str(good)] * 3000, "--csv", str(table)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if table.exists() and table.read_text().count("\n") > 10:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    lines = table.read_text().splitlines()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert 10 < len(lines) < 3000
+    assert all(line.count(",") == 5 for line in lines)
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(mixed: Path) -> None:
+    command = f"{sys.executable} -m unmask detect {' '.join([str(mixed / 'good.jpg')] * 60)}"
+    done = subprocess.run(
+        f"{command} --jsonl | head -1", shell=True, capture_output=True, text=True, timeout=60
+    )
+    assert len(done.stdout.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+def test_importing_is_quick_and_detecting_needs_no_pytorch() -> None:
+    code = "import time; t = time.process_time(); import unmask; print(time.process_time() - t)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.3
+    code = (
+        "import sys, numpy, unmask; unmask.Detector().detect(numpy.zeros((99, 99, 3), 'uint8'));"
+        "print([name for name in ('torch', 'timm', 'scipy', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
