@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unmask.cli.errors import clean_errors, fail
+from unmask.cli.progress import counted
 
 if TYPE_CHECKING:
     from unmask.data.index import Index
@@ -51,7 +51,7 @@ def index(
         from unmask.data.index import make_index
         from unmask.data.manifest import write_manifest
 
-        made = make_index(root, source=source, seed=seed, progress=_counted)
+        made = make_index(root, source=source, seed=seed, progress=partial(counted, "reading"))
         write_manifest(out, made.rows)
     _warn(made)
     index_report(Console(highlight=False, markup=False), made, out)
@@ -75,7 +75,7 @@ def audit(
         from unmask.data.manifest import read_manifest
 
         rows = read_manifest(manifest)
-        with _counted(len(rows)) as advance:
+        with counted("reading", len(rows)) as advance:
             found = audit_rows(rows, manifest.parent, advance)
     if as_json:
         json.dump(audit_document(found, manifest), sys.stdout, indent=2, allow_nan=False)
@@ -83,18 +83,6 @@ def audit(
     else:
         audit_report(Console(highlight=False, markup=False), found)
     raise typer.Exit(PROBLEMS_FOUND if found.problems else 0)
-
-
-@contextmanager
-def _counted(total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar to people, where there are enough pictures to wait for."""
-    from unmask.cli.progress import FEW, counted
-
-    if total <= FEW or not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    with counted("reading", total) as advance:
-        yield advance
 
 
 def _warn(made: Index) -> None:

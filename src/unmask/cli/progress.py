@@ -40,8 +40,16 @@ def progress_bar(console: Console) -> Progress:
 
 @contextmanager
 def counted(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar over ``total`` pictures on standard error; yields what advances it."""
-    with progress_bar(Console(stderr=True)) as bar:
+    """Show people a bar over more than a few pictures, on standard error.
+
+    Yields:
+        What advances the bar by a number of pictures.
+    """
+    console = Console(stderr=True)
+    if total <= FEW or not console.is_terminal:
+        yield lambda count: None
+        return
+    with progress_bar(console) as bar:
         task = bar.add_task(description, total=total)
         yield lambda count: bar.advance(task, count)
 
