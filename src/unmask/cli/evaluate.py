@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unmask.cli.errors import clean_errors
 from unmask.cli.progress import counted
-from unmask.detector.card import Figure, ModelCard
+
+if TYPE_CHECKING:
+    from unmask.data.manifest import Row
+    from unmask.evaluation.answers import Answers
+    from unmask.evaluation.predictions import Predictions
+    from unmask.evaluation.run import Subject
+
+    Answer = Callable[[Sequence[Row], str], Answers]
+
+_PREDICTIONS_THRESHOLD = 0.5
 
 
 def evaluate(
@@ -22,8 +33,38 @@ def evaluate(
         typer.Option(help="An ONNX model; the shipped one if not given.", show_default=False),
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="Write a CSV row a picture.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A CSV with path and p_fake, judged instead of a model.", show_default=False
+        ),
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="With --predictions: call fake from here on; 0.5 if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for report.html, test.csv, metrics.json and metrics.csv.",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Another model's CSV on the same pictures.", show_default=False),
+    ] = None,
+    cost_fp: Annotated[
+        float | None, typer.Option(help="Cost of a real picture called fake.", show_default=False)
+    ] = None,
+    cost_fn: Annotated[
+        float | None, typer.Option(help="Cost of a fake called real.", show_default=False)
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=100, help="Resamples for the intervals.")] = 1000,
     markdown: Annotated[
         Path | None, typer.Option(help="Write a page of results.", show_default=False)
     ] = None,
@@ -31,57 +72,142 @@ def evaluate(
         bool, typer.Option("--into-card", help="Keep test figures in the model's card.")
     ] = False,
 ) -> None:
-    """Judge a model: AUC, accuracy and error rates, by generator and source, with intervals."""
+    """Judge a model, or a CSV of predictions, with intervals, by generator, source and more."""
     with clean_errors():
+        from unmask.cli.evaluate_report import draw
         from unmask.data.manifest import read_manifest, select
-        from unmask.detector.detector import Detector
+        from unmask.detector.card import ModelCard
         from unmask.detector.model import SHIPPED
+        from unmask.evaluation.answers import check_answered, check_labels, write_answers
+        from unmask.evaluation.compare import compare as compare_answers
+        from unmask.evaluation.costs import check_costs, weigh_costs
+        from unmask.evaluation.files import write_metrics_csv, write_metrics_json
         from unmask.evaluation.page import results_page
-        from unmask.evaluation.run import evaluate, write_predictions
+        from unmask.evaluation.predictions import Predictions
+        from unmask.evaluation.run import evaluate as judge
 
+        if predictions and (model or into_card):
+            raise ValueError("--predictions are judged alone, without --model and --into-card.")
+        if threshold is not None and not predictions:
+            raise ValueError("--threshold goes with --predictions; a model's is in its card.")
         if into_card and split != "test":
             raise ValueError("a card keeps figures of the test split alone.")
-        rows = select(read_manifest(data), split)
-        detector = Detector(model)
-        with counted("judging", len(rows)) as advance:
-            done = evaluate(detector, rows, on_progress=advance)
+        if (cost_fp is None) != (cost_fn is None):
+            raise ValueError("--cost-fp and --cost-fn go together.")
+        if cost_fp is not None and cost_fn is not None:
+            check_costs(cost_fp, cost_fn)
+            if split == "val":
+                raise ValueError("costs are weighed on 'val' and judged on another split.")
+        if out:
+            from unmask.evaluation.report import check_charts, write_report
+
+            check_charts()
+        rows = read_manifest(data)
+        judged = select(rows, split)
+        check_labels(judged, f"the split '{split}'")
+        other = Predictions(compare, rows, data.parent) if compare else None
+        # A wrong file is found before a model runs for minutes.
+        others = other.answers(judged, _PREDICTIONS_THRESHOLD) if other else None
         if predictions:
-            write_predictions(done, predictions)
-        if markdown:
-            command = f"unmask evaluate --data $DATA/manifest.csv --split {split}"
-            command += f" --model {model.name}" if model else ""
-            markdown.write_text(
-                results_page(done, f"{command} --markdown {markdown.name}", split),
-                encoding="utf-8",
-            )
-        if into_card:
-            card = done.card.model_copy(update={"test": tuple(done.figures)})
-            card.write(ModelCard.path_for(model or SHIPPED))
-    console = Console(highlight=False)
-    console.print(_table(done.figures))
-    console.print(f"Calibration error {done.ece:.3f}, Brier score {done.brier:.3f}.")
-    wrong = f"{done.wrong[0]:.1%} of them wrong" if done.wrong else "none"
-    console.print(f"Answered with real or fake: {done.coverage[0]:.1%}, {wrong}.")
-    if done.category_accuracy:
-        console.print(f"Category right: {done.category_accuracy[0]:.1%}.")
-    for verdict in done.unreadable:
-        console.print(f"Left out {verdict.path}: {verdict.error}", style="magenta")
-
-
-def _table(figures: list[Figure]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("slice")
-    for name in ("real", "fake", "AUC", "95%", "FPR", "FNR"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for figure in figures:
-        auc = figure.auc
-        table.add_row(
-            figure.slice,
-            str(figure.real),
-            str(figure.fake),
-            f"{auc[0]:.3f}" if auc else "-",
-            f"{auc[1]:.2f}-{auc[2]:.2f}" if auc else "-",
-            f"{figure.fpr[0]:.1%}" if figure.fpr else "-",
-            f"{figure.fnr[0]:.1%}" if figure.fnr else "-",
+            cut = _PREDICTIONS_THRESHOLD if threshold is None else threshold
+            subject, answer = _from_file(Predictions(predictions, rows, data.parent), cut)
+        else:
+            subject, answer = _from_model(model)
+        answers = answer(judged, "judging")
+        check_answered(answers, f"the split '{split}'")
+        costs = None
+        if cost_fp is not None and cost_fn is not None:
+            chosen_on = answer(select(rows, "val"), "choosing a threshold")
+            check_answered(chosen_on, "the split 'val'")
+            costs = weigh_costs(chosen_on, answers, subject.threshold, cost_fp, cost_fn, bootstrap)
+        done = judge(
+            answers,
+            subject,
+            split=split,
+            trained_on=frozenset(row.generator for row in rows if row.split == "train"),
+            resamples=bootstrap,
         )
-    return table
+        comparison = None
+        if others and compare:
+            comparison = compare_answers(
+                answers, others, compare.name, subject.threshold, bootstrap
+            )
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            write_answers(answers, subject.threshold, out / f"{split}.csv")
+            write_metrics_json(done, comparison, costs, out / "metrics.json")
+            write_metrics_csv(done, out / "metrics.csv")
+            write_report(done, comparison, costs, out / "report.html")
+        if markdown:
+            command = _command(
+                data=Path("$DATA", data.name),
+                split=split,
+                model=model,
+                predictions=predictions,
+                threshold=threshold,
+                compare=compare,
+                cost_fp=cost_fp,
+                cost_fn=cost_fn,
+                bootstrap=None if bootstrap == 1000 else bootstrap,
+                markdown=markdown,
+            )
+            page = results_page(done, command, comparison, costs)
+            markdown.write_text(page, encoding="utf-8", errors="replace")
+        if into_card:
+            path = ModelCard.path_for(model or SHIPPED)
+            card = ModelCard.read(path)
+            card.model_copy(update={"test": done.card_figures()}).write(path)
+    draw(Console(highlight=False), done, comparison, costs, out)
+
+
+def _from_model(path: Path | None) -> tuple[Subject, Answer]:
+    from unmask.detector.detector import Detector
+    from unmask.evaluation.answers import ask
+    from unmask.evaluation.run import Subject
+
+    detector = Detector(path)
+    card = detector.model.card
+
+    def answer(rows: Sequence[Row], doing: str) -> Answers:
+        with counted(doing, len(rows)) as advance:
+            return ask(detector, rows, advance)
+
+    subject = Subject(
+        name=card.name,
+        sha256=card.sha256,
+        created=card.created,
+        threshold=card.threshold,
+        has_unsure=True,
+        promise=card.most_wrong,
+    )
+    return subject, answer
+
+
+def _from_file(predictions: Predictions, threshold: float) -> tuple[Subject, Answer]:
+    from unmask.evaluation.run import Subject
+
+    def answer(rows: Sequence[Row], doing: str) -> Answers:
+        return predictions.answers(rows, threshold)
+
+    subject = Subject(
+        name=predictions.path.name,
+        sha256=hashlib.sha256(predictions.path.read_bytes()).hexdigest(),
+        created="",
+        threshold=threshold,
+        has_unsure=predictions.has_verdicts,
+        promise=None,
+    )
+    return subject, answer
+
+
+def _command(**options: object) -> str:
+    """Return the command line that repeats a run, without the folders of this machine."""
+    words = ["unmask evaluate"]
+    for name, value in options.items():
+        if value is not None:
+            text = str(value)
+            if isinstance(value, Path) and value.is_absolute():
+                text = value.name
+            words.append(f"--{name.replace('_', '-')}")
+            words.append(text if text.startswith("$DATA") else shlex.quote(text))
+    return " ".join(words)

@@ -15,6 +15,10 @@ Interval = tuple[float, float, float]
 """A figure, and the 2.5% and 97.5% quantiles of its bootstrap distribution."""
 Weights = NDArray[np.float64]
 """How often each picture was drawn, shape (resamples, pictures)."""
+Values = NDArray[np.float64]
+"""A figure in each resample, shape (resamples,); the first is that of the pictures themselves."""
+
+_TAIL = 0.025
 
 
 def resample(groups: Sequence[str], count: int = 1000, seed: int = 0) -> Weights:
@@ -22,38 +26,49 @@ def resample(groups: Sequence[str], count: int = 1000, seed: int = 0) -> Weights
 
     The first row draws every picture once: what is computed on it is the figure itself.
     """
-    names = [group or f"\0{place}" for place, group in enumerate(groups)]
-    _, member = np.unique(names, return_inverse=True)
+    member = members(groups)
     rng = np.random.default_rng(seed)
     total = int(member.max()) + 1
     drawn = rng.multinomial(total, np.full(total, 1 / total), size=count)
-    return np.vstack([np.ones(len(names)), drawn[:, member]])
+    return np.vstack([np.ones(len(groups)), drawn[:, member]])
 
 
-def interval(values: NDArray[np.float64]) -> Interval | None:
-    """Summarise a figure's values, the first of them its own; None where it does not exist."""
+def members(groups: Sequence[str]) -> NDArray[np.int64]:
+    """Number the groups from 0 on, shape (pictures,); an empty group is a picture alone."""
+    names = [group or f"\0{place}" for place, group in enumerate(groups)]
+    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64)
+
+
+def interval(values: Values) -> Interval | None:
+    """Summarise a figure's values; None where the figure does not exist."""
     if np.isnan(values[0]):
         return None
-    low, high = np.nanquantile(values[1:], [0.025, 0.975])
+    low, high = np.nanquantile(values[1:], [_TAIL, 1 - _TAIL])
     return float(values[0]), float(low), float(high)
 
 
-def share(weights: Weights, hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the weighted share of hits of each resample; NaN where nothing was drawn."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(weights @ hits / weights.sum(1), dtype=np.float64)
+def share_interval(values: Values, groups: int) -> Interval | None:
+    """Summarise a share of pictures out of ``groups`` groups.
+
+    Where none or all of the pictures count, every resample agrees and the bootstrap would claim to
+    be certain; the exact binomial bound over groups stands in (Clopper and Pearson 1934).
+    """
+    reach = 1 - _TAIL ** (1 / groups) if groups else 1.0
+    if values[0] == 0:
+        return 0.0, 0.0, reach
+    if values[0] == 1:
+        return 1.0, 1 - reach, 1.0
+    return interval(values)
 
 
-def auc(
-    weights: Weights, is_fake: NDArray[np.bool_], p_fake: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Return the area under the ROC curve of each resample; NaN where a label was not drawn."""
-    _, place = np.unique(p_fake, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
-    fakes = np.add.reduceat((weights * is_fake)[:, order], starts, axis=1)
-    reals = np.add.reduceat((weights * ~is_fake)[:, order], starts, axis=1)
-    # A fake beats the real pictures below it, and half of those with the same score.
-    wins = (fakes * (np.cumsum(reals, axis=1) - reals / 2)).sum(1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(wins / (fakes.sum(1) * reals.sum(1)), dtype=np.float64)
+def centred_interval(values: Values) -> Interval | None:
+    """Summarise a figure that resampling itself moves, such as a mean of absolute differences.
+
+    Drawing with replacement adds noise, and noise adds to absolute differences, so that the
+    resamples lie above the figure; the interval is moved back by that bias (Efron 1979).
+    """
+    found = interval(values)
+    if found is None:
+        return None
+    bias = float(np.nanmean(values[1:])) - found[0]
+    return found[0], found[1] - bias, found[2] - bias

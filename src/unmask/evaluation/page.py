@@ -3,90 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
-from unmask.detector.card import Figure
-from unmask.evaluation.bootstrap import Interval
+from unmask.evaluation.compare import Comparison
+from unmask.evaluation.costs import Costs
+from unmask.evaluation.metrics import METRICS
 from unmask.evaluation.run import Evaluation
+from unmask.evaluation.slices import SliceFigures
+from unmask.evaluation.wording import (
+    FEW_MARK,
+    FEW_NOTE,
+    IN_TABLES,
+    INTERVALS_NOTE,
+    KINDS,
+    abstention_sentences,
+    against_all_sentence,
+    category_sentences,
+    cost_sentences,
+    name_of,
+    pictures_sentence,
+    show,
+    threshold_sentence,
+    unreadable_sentences,
+    unseen_sentence,
+)
 
-_SEEN = {
-    "train": " that the model was trained on",
-    "val": " by which it was chosen and calibrated",
-    "test": " that no training, choice or calibration has used",
-}
-_TABLES = {
-    "generator": (
-        "Each generator",
-        "A generator's fakes against the real pictures of the same sources, so that no difference "
-        "between collections helps; where those have none (`stable-diffusion-3`), against all.",
-    ),
-    "source": ("Each source", "A source with one label has no AUC."),
-    "category": ("Each category", "Pictures whose category is known."),
-}
 
-
-def results_page(evaluation: Evaluation, command: str, split: str) -> str:
+def results_page(
+    done: Evaluation,
+    command: str,
+    comparison: Comparison | None = None,
+    costs: Costs | None = None,
+) -> str:
     """Return the page.
 
     Args:
-        evaluation: What to report.
+        done: What to report.
         command: The command line that makes the page.
-        split: The split that was judged: ``train``, ``val`` or ``test``.
+        comparison: With another model.
+        costs: At the cheapest threshold.
     """
-    card = evaluation.card
-    overall = evaluation.figures[0]
-    promise = f"{card.most_wrong:.0%}" if card.most_wrong else "none"
+    subject = done.subject
     lines = [
         "# Results",
         "",
-        f"Model `{card.name}` ({card.created}, SHA-256 `{card.sha256[:16]}…`) on the split "
-        f"`{split}`: {overall.real} real pictures and {overall.fake} fakes{_SEEN[split]}. Made by",
-        "",
         f"    {command}",
         "",
-        "In brackets: 95% intervals of a bootstrap that resamples groups of near-duplicates. "
-        f"A picture is called fake from p(fake) {card.threshold:g} on; FPR is the share of real "
-        "pictures called fake, FNR the share of fakes called real.",
+        f"made this page on {datetime.now(UTC):%Y-%m-%d}. It judges `{_cell(subject.name)}` "
+        f"({f'exported {subject.created}, ' * bool(subject.created)}SHA-256 `{subject.sha256}`) on "
+        f"{pictures_sentence(done)}.",
         "",
-        "All generators here except where another page says so also have pictures in the training "
-        "split: **these figures say little about generators that the model has never seen.**",
+        f"{INTERVALS_NOTE} {threshold_sentence(done)}",
+        "",
+        f"**{_text(unseen_sentence(done))}**",
         "",
         "## All pictures",
         "",
-        *_table(evaluation.figures[:1], "overall"),
+        "| metric | value | meaning |",
+        "| --- | --- | --- |",
+        *(
+            f"| {metric.title} | {show(name, done.overall.metrics[name])} | {metric.meaning} |"
+            for name, metric in METRICS.items()
+        ),
         "",
-        f"- Calibration error (ECE, 15 equally filled bins): {evaluation.ece:.3f}; "
-        f"Brier score: {evaluation.brier:.3f}.",
-        f"- Pictures answered with real or fake, the rest being `unsure`: "
-        f"{_percent(evaluation.coverage)}; wrong among them: {_percent(evaluation.wrong)} "
-        f"(promised on validation: at most {promise}).",
-        f"- Category right, `other` counting as wrong: {_percent(evaluation.category_accuracy)}.",
-        f"- Pictures that could not be read: {len(evaluation.unreadable)}.",
+        "## Abstention, categories, unreadable pictures",
+        "",
+        *_bullets(
+            [*abstention_sentences(done), *category_sentences(done), *unreadable_sentences(done)]
+        ),
     ]
-    for kind, (title, note) in _TABLES.items():
-        chosen = [f for f in evaluation.figures if f.slice.startswith(f"{kind}: ")]
-        lines += ["", f"## {title}", "", note, "", *_table(chosen, kind)]
+    if costs:
+        lines += ["", "## Costs of errors", "", *_bullets(cost_sentences(costs))]
+    if comparison:
+        lines += [
+            "",
+            f"## Against `{_cell(comparison.name)}`",
+            "",
+            f"On the {comparison.pictures} pictures that both answered, both at the threshold "
+            f"{subject.threshold:g}:",
+            "",
+            *_bullets(one.sentence(comparison.name) for one in comparison.differences),
+        ]
+    for kind, (title, note) in KINDS.items():
+        chosen = [one for one in done.slices if one.slice.kind == kind]
+        if chosen:
+            notes = " ".join(filter(None, (note, _text(against_all_sentence(chosen)))))
+            lines += ["", f"## {title}", "", notes, "", *_table(chosen, kind)]
     return "\n".join(lines) + "\n"
 
 
-def _table(chosen: Iterable[Figure], kind: str) -> list[str]:
+def _table(chosen: list[SliceFigures], kind: str) -> list[str]:
+    titles = " | ".join(METRICS[name].title for name in IN_TABLES)
     lines = [
-        f"| {kind} | real | fake | AUC | accuracy | FPR | FNR |",
-        "| --- | ---: | ---: | --- | --- | --- | --- |",
+        f"| {kind} | real | fake | {titles} | unsure |",
+        "| --- | ---: | ---: |" + " --- |" * (len(IN_TABLES) + 1),
     ]
-    for figure in chosen:
-        name = figure.slice.removeprefix(f"{kind}: ")
+    for one in chosen:
+        values = " | ".join(show(name, one.metrics[name]) for name in IN_TABLES)
         lines.append(
-            f"| {name} | {figure.real} | {figure.fake} | {_number(figure.auc)} | "
-            f"{_percent(figure.accuracy)} | {_percent(figure.fpr)} | {_percent(figure.fnr)} |"
+            f"| {_cell(name_of(one))} | {one.real} | {one.fake} | {values} | "
+            f"{1 - one.answered[0]:.0%} |"
         )
+    if any(FEW_MARK in name_of(one) for one in chosen):
+        lines += ["", FEW_NOTE]
     return lines
 
 
-def _number(value: Interval | None) -> str:
-    return "-" if value is None else f"{value[0]:.3f} ({value[1]:.3f}-{value[2]:.3f})"
+def _bullets(sentences: Iterable[str]) -> list[str]:
+    return [f"- {_text(sentence)}" for sentence in sentences]
 
 
-def _percent(value: Interval | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value[0]:.1%} ({value[1]:.1%}-{value[2]:.1%})"
+def _text(text: str) -> str:
+    """Keep names from the data from being read as HTML or Markdown."""
+    for char in "\\<`*_[":
+        text = text.replace(char, "\\" + char)
+    return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    return _text(text).replace("|", "\\|")
