@@ -205,7 +205,7 @@ def _command(**options: object) -> str:
     words = ["unmask evaluate"]
     for name, value in options.items():
         if value is not None:
-            text = str(value)
+            text = f"{value:g}" if isinstance(value, float) else str(value)
             if isinstance(value, Path) and value.is_absolute():
                 text = value.name
             words.append(f"--{name.replace('_', '-')}")

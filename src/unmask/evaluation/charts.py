@@ -98,7 +98,7 @@ def _histograms(done: Evaluation, axes: Any) -> tuple[str, str]:
         axes.stairs(counts, edges, color=colour, label=label, linewidth=1.5)
     axes.axvline(done.subject.threshold, color=_INK, linewidth=1, linestyle=":", label="threshold")
     axes.set(xlim=(0, 1), xlabel="p(fake)", ylabel="pictures")
-    axes.legend(loc="upper center")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return "Scores", "How often each p(fake) was given to real pictures and to fakes."
 
 

@@ -41,8 +41,9 @@ class Difference:
             name: Of the other model.
         """
         change, low, high = self.change
+        title = METRICS[self.metric].title
         return (
-            f"{METRICS[self.metric].title} {self.own:.3f} against {self.other:.3f} of {name}: "
+            f"{title[0].upper()}{title[1:]} {self.own:.3f} against {self.other:.3f} of {name}: "
             f"difference {change:+.3f} ({low:+.3f} to {high:+.3f}), "
             f"{'' if self.distinguishable else 'not '}distinguishable from zero."
         )

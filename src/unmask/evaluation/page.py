@@ -49,7 +49,7 @@ def results_page(
         "",
         f"    {command}",
         "",
-        f"made this page on {datetime.now(UTC):%Y-%m-%d}. It judges `{_cell(subject.name)}` "
+        f"This command made the page on {datetime.now(UTC):%Y-%m-%d}. It judges `{_cell(subject.name)}` "
         f"({f'exported {subject.created}, ' * bool(subject.created)}SHA-256 `{subject.sha256}`) on "
         f"{pictures_sentence(done)}.",
         "",
