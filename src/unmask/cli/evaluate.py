@@ -102,6 +102,10 @@ def evaluate(
             from unmask.evaluation.report import check_charts, write_report
 
             check_charts()
+            if out.exists() and not out.is_dir():
+                raise ValueError(f"--out {out} is not a folder.")
+        if markdown and (markdown.is_dir() or not markdown.parent.is_dir()):
+            raise ValueError(f"--markdown {markdown} is not a file in a folder that exists.")
         rows = read_manifest(data)
         judged = select(rows, split)
         check_labels(judged, f"the split '{split}'")

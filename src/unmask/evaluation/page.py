@@ -49,9 +49,9 @@ def results_page(
         "",
         f"    {command}",
         "",
-        f"This command made the page on {datetime.now(UTC):%Y-%m-%d}. It judges `{_cell(subject.name)}` "
-        f"({f'exported {subject.created}, ' * bool(subject.created)}SHA-256 `{subject.sha256}`) on "
-        f"{pictures_sentence(done)}.",
+        f"This command made the page on {datetime.now(UTC):%Y-%m-%d}. It judges "
+        f"{_text(subject.name)} ({f'exported {subject.created}, ' * bool(subject.created)}"
+        f"SHA-256 `{subject.sha256}`) on {pictures_sentence(done)}.",
         "",
         f"{INTERVALS_NOTE} {threshold_sentence(done)}",
         "",
@@ -77,7 +77,7 @@ def results_page(
     if comparison:
         lines += [
             "",
-            f"## Against `{_cell(comparison.name)}`",
+            f"## Against {_text(comparison.name)}",
             "",
             f"On the {comparison.pictures} pictures that both answered, both at the threshold "
             f"{subject.threshold:g}:",

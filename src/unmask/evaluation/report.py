@@ -144,10 +144,9 @@ def _table(chosen: list[SliceFigures], kind: str) -> str:
     ]
     few = any(FEW_MARK in name_of(one) for one in chosen)
     return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr><th>{kind}</th><th>real</th><th>fake</th>{titles}'
-        f"<th>unsure</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-        + f'<p class="soft">{FEW_NOTE}</p>'
-        * few
+        '<div class="scroll" tabindex="0"><table><thead><tr>'
+        f"<th>{kind}</th><th>real</th><th>fake</th>{titles}<th>unsure</th></tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>" + f'<p class="soft">{FEW_NOTE}</p>' * few
     )
 
 
