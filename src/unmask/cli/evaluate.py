@@ -92,12 +92,13 @@ def evaluate(
             raise ValueError("--threshold goes with --predictions; a model's is in its card.")
         if into_card and split != "test":
             raise ValueError("a card keeps figures of the test split alone.")
-        if (cost_fp is None) != (cost_fn is None):
-            raise ValueError("--cost-fp and --cost-fn go together.")
+        prices = None
         if cost_fp is not None and cost_fn is not None:
-            check_costs(cost_fp, cost_fn)
+            prices = check_costs(cost_fp, cost_fn)
             if split == "val":
                 raise ValueError("costs are weighed on 'val' and judged on another split.")
+        elif cost_fp is not None or cost_fn is not None:
+            raise ValueError("--cost-fp and --cost-fn go together.")
         if out:
             from unmask.evaluation.report import check_charts, write_report
 
@@ -109,6 +110,8 @@ def evaluate(
         rows = read_manifest(data)
         judged = select(rows, split)
         check_labels(judged, f"the split '{split}'")
+        if prices:
+            check_labels(select(rows, "val"), "the split 'val'")
         other = Predictions(compare, rows, data.parent) if compare else None
         # A wrong file is found before a model runs for minutes.
         others = other.answers(judged, _PREDICTIONS_THRESHOLD) if other else None
@@ -120,10 +123,10 @@ def evaluate(
         answers = answer(judged, "judging")
         check_answered(answers, f"the split '{split}'")
         costs = None
-        if cost_fp is not None and cost_fn is not None:
+        if prices:
             chosen_on = answer(select(rows, "val"), "choosing a threshold")
             check_answered(chosen_on, "the split 'val'")
-            costs = weigh_costs(chosen_on, answers, subject.threshold, cost_fp, cost_fn, bootstrap)
+            costs = weigh_costs(chosen_on, answers, subject.threshold, prices, bootstrap)
         done = judge(
             answers,
             subject,

@@ -48,18 +48,23 @@ class Costs:
     after: Rates
 
 
-def check_costs(fp: float, fn: float) -> None:
-    """Check the costs of the two errors.
+def check_costs(fp: float, fn: float) -> tuple[float, float]:
+    """Return the costs of the two errors, checked.
 
     Raises:
         ValueError: One is negative or no number, or both are 0.
     """
     if not (np.isfinite([fp, fn]).all() and min(fp, fn) >= 0 and max(fp, fn) > 0):
         raise ValueError("The costs of errors must be 0 or more, and one of them more than 0.")
+    return fp, fn
 
 
 def weigh_costs(
-    chosen_on: Answers, judged: Answers, threshold: float, fp: float, fn: float, resamples: int
+    chosen_on: Answers,
+    judged: Answers,
+    threshold: float,
+    prices: tuple[float, float],
+    resamples: int,
 ) -> Costs:
     """Choose the cheapest threshold on validation, and see what it does to the judged pictures.
 
@@ -67,10 +72,10 @@ def weigh_costs(
         chosen_on: Answers on the validation split.
         judged: Answers on the judged split.
         threshold: The one without costs.
-        fp: Cost of calling a real picture fake.
-        fn: Cost of calling a fake real.
+        prices: Cost of calling a real picture fake, and of calling a fake real.
         resamples: Of the bootstrap over groups.
     """
+    fp, fn = prices
     cheapest = cheapest_threshold(chosen_on, fp, fn, threshold)
     return Costs(
         fp=fp,
