@@ -36,10 +36,10 @@ def choose_band(is_fake: NDArray[np.bool_], p_fake: Probabilities) -> Band:
     """Choose the strictest promise that a model can keep while it answers enough, and its band.
 
     Selective risk control (Geifman and El-Yaniv 2017; Angelopoulos et al. 2021, "Learn then
-    Test"): for each promise ten cuts on ``|p_fake - 0.5|`` are tried, and of those whose
-    Clopper-Pearson upper bound on the share of wrong answers keeps the promise, the one that
-    answers most is taken. Bonferroni over all cuts and promises lets the bound hold for the one
-    chosen, for pictures like those given, and for no others.
+    Test"): for each promise cuts on ``|p_fake - 0.5|`` that answer at least `LEAST_ANSWERED` are
+    tried, and of those whose Clopper-Pearson upper bound on the share of wrong answers keeps the
+    promise, the one that answers most is taken. Bonferroni over all tenths and promises lets the
+    bound hold for the one chosen, for pictures like those given, and for no others.
 
     Args:
         is_fake: Truth of validation pictures, shape (n,).

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from unmask.cli.errors import clean_errors, fail
-from unmask.cli.progress import detection_progress, drop_stdout
+from unmask.cli.errors import clean_errors, drop_stdout, fail
+from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
 from unmask.verdict.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer

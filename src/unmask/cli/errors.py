@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,10 +21,7 @@ def clean_errors() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        extra = "train"
-        fail(
-            f"this needs the package '{error.name}'; install it with: pip install 'unmask[{extra}]'"
-        )
+        fail(f"this needs the package '{error.name}'; install it with: pip install 'unmask[train]'")
     except ValueError as error:
         fail(str(error))
     except OSError as error:
@@ -33,3 +32,8 @@ def fail(sentence: str) -> None:
     """Print one sentence on standard error and exit with 2."""
     typer.echo(f"unmask: {sentence}", err=True)
     raise typer.Exit(WRONG_USE)
+
+
+def drop_stdout() -> None:
+    """Send what is still buffered nowhere, after the reader of a pipe has gone (``| head``)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -85,8 +84,3 @@ def detection_progress(
 
         threading.Thread(target=count, daemon=True).start()
         yield lambda: bar.advance(task)
-
-
-def drop_stdout() -> None:
-    """Send what is still buffered nowhere, after the reader of a pipe has gone (``| head``)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
