@@ -12,6 +12,7 @@ from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
 from unmask.cli.evaluate import evaluate
 from unmask.cli.export import export
+from unmask.cli.fuse import fuse
 from unmask.cli.train import train
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.command()(detect)
 app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(export)
+app.command()(fuse)
 app.command()(calibrate)
 app.command()(evaluate)
 

@@ -17,7 +17,10 @@ SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-lite0.onnx"
 Device = Literal["auto", "cpu", "cuda"]
 INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
 FEATURES = ("feature_map", "head_weights")
-"""Outputs that only explanations ask for; ONNX Runtime computes what is asked."""
+"""Outputs that only explanations ask for."""
+WHOLE_WEIGHT, WHOLE_LOGIT = "whole_weight", "whole_logit"
+"""Of a model with a branch that looks at whole pictures alone: an input, how much each view's
+branch logit counts (zero: the branch does not look), and an output, those logits unweighted."""
 
 # Larger runs gain nothing on a CPU and cost memory in proportion.
 _VIEWS_A_RUN = 16

@@ -1,0 +1,1 @@
+"""Aligned fakes: real training pictures sent through small decoders, so that only traces differ."""
