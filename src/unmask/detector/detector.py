@@ -137,22 +137,19 @@ class Detector:
         name = str(picture) if isinstance(picture, str | Path) else IN_MEMORY
         views, error = None, None
         try:
-            views = make_views(self._pixels(picture), self.model.card.views)
+            views = make_views(self.pixels(picture), self.model.card.views)
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
         return _Prepared(name, views, error, time.perf_counter() - started)
 
-    def _pixels(self, picture: Picture) -> Pixels:
-        if isinstance(picture, PictureError):
-            raise picture
-        if isinstance(picture, str | Path):
-            return decode(read_bytes(picture, self._limits), self._limits)
-        if isinstance(picture, bytes):
-            return decode(picture, self._limits)
-        if isinstance(picture, Image.Image):
-            return from_image(picture, self._limits)
-        return from_array(np.asarray(picture), self._limits)
+    def pixels(self, picture: Picture) -> Pixels:
+        """Return the pixels that the detector sees, uint8 RGB, shape (height, width, 3).
+
+        Raises:
+            PictureError: The picture cannot be read.
+        """
+        return read_pixels(picture, self._limits)
 
     def _answer(self, batch: list[_Prepared]) -> list[Verdict]:
         started = time.perf_counter()
@@ -189,3 +186,20 @@ class Detector:
     def _category(self, likeliest: int, confidence: float) -> str:
         card = self.model.card
         return card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER
+
+
+def read_pixels(picture: Picture, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """Return the pixels of a picture, uint8 RGB, shape (height, width, 3).
+
+    Raises:
+        PictureError: The picture cannot be read.
+    """
+    if isinstance(picture, PictureError):
+        raise picture
+    if isinstance(picture, str | Path):
+        return decode(read_bytes(picture, limits), limits)
+    if isinstance(picture, bytes):
+        return decode(picture, limits)
+    if isinstance(picture, Image.Image):
+        return from_image(picture, limits)
+    return from_array(np.asarray(picture), limits)
