@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.data.manifest import Row
-from unmask.detector.model import Model
+from unmask.detector.model import ViewModel
 from unmask.media.decode import decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import ViewPlan, Views, make_views
@@ -41,7 +41,7 @@ class ViewScores:
 
 
 def score_views(
-    model: Model,
+    model: ViewModel,
     rows: Sequence[Row],
     plan: ViewPlan,
     on_progress: Callable[[int], None] = lambda count: None,

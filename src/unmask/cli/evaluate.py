@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from unmask.cli.errors import clean_errors
+from unmask.cli.errors import clean_errors, fail
+from unmask.cli.evaluate_folds import DEFAULT_RECIPE, leave_one_out
 from unmask.cli.progress import counted
+from unmask.cli.words import command_line
 
 if TYPE_CHECKING:
     from unmask.data.manifest import Row
@@ -71,8 +72,48 @@ def evaluate(
     into_card: Annotated[
         bool, typer.Option("--into-card", help="Keep test figures in the model's card.")
     ] = False,
+    leave_one_generator_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-generator-out",
+            help="Train a capped recipe without each generator, and test it on that one.",
+        ),
+    ] = False,
+    leave_one_source_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-source-out",
+            help="Train a capped recipe without each source, and test it on that one.",
+        ),
+    ] = False,
+    recipe: Annotated[
+        Path,
+        typer.Option(help="With --leave-one-...-out: what to train."),
+    ] = DEFAULT_RECIPE,
+    folds: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A JSON of --leave-one-...-out: written by it, shown by --markdown.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Judge a model, or a CSV of predictions, with intervals, by generator, source and more."""
+    if leave_one_generator_out or leave_one_source_out:
+        alone = (model, predictions, threshold, compare, cost_fp, cost_fn, markdown)
+        if any(option is not None for option in alone) or into_card or split != "test":
+            fail("--leave-one-...-out goes with --data, --recipe, --out, --folds and --bootstrap.")
+        if leave_one_generator_out and leave_one_source_out:
+            fail("choose one of --leave-one-generator-out and --leave-one-source-out.")
+        leave_one_out(
+            data,
+            "generator" if leave_one_generator_out else "source",
+            recipe,
+            out,
+            folds,
+            bootstrap,
+        )
+        return
     with clean_errors():
         from unmask.cli.evaluate_report import draw
         from unmask.data.manifest import read_manifest, select
@@ -107,6 +148,7 @@ def evaluate(
                 raise ValueError(f"--out {out} is not a folder.")
         if markdown and (markdown.is_dir() or not markdown.parent.is_dir()):
             raise ValueError(f"--markdown {markdown} is not a file in a folder that exists.")
+        sections = _sections(folds or [], markdown)
         rows = read_manifest(data)
         judged = select(rows, split)
         check_labels(judged, f"the split '{split}'")
@@ -146,7 +188,7 @@ def evaluate(
             write_metrics_csv(done, out / "metrics.csv")
             write_report(done, comparison, costs, out / "report.html")
         if markdown:
-            command = _command(
+            command = command_line(
                 data=Path("$DATA", data.name),
                 split=split,
                 model=model,
@@ -156,15 +198,27 @@ def evaluate(
                 cost_fp=cost_fp,
                 cost_fn=cost_fn,
                 bootstrap=None if bootstrap == 1000 else bootstrap,
+                folds=folds,
                 markdown=markdown,
             )
-            page = results_page(done, command, comparison, costs)
+            page = results_page(done, command, comparison, costs, sections)
             markdown.write_text(page, encoding="utf-8", errors="replace")
         if into_card:
             path = ModelCard.path_for(model or SHIPPED)
             card = ModelCard.read(path)
             card.model_copy(update={"test": done.card_figures()}).write(path)
     draw(Console(highlight=False), done, comparison, costs, out)
+
+
+def _sections(folds: list[Path], markdown: Path | None) -> list[list[str]]:
+    if folds and not markdown:
+        raise ValueError("--folds is shown by --markdown; without it there is nothing to show.")
+    if not folds:
+        return []
+    from unmask.generalisation.page import section
+    from unmask.generalisation.results import Results
+
+    return [section(Results.read(path)) for path in folds]
 
 
 def _from_model(path: Path | None) -> tuple[Subject, Answer]:
@@ -205,16 +259,3 @@ def _from_file(predictions: Predictions, threshold: float) -> tuple[Subject, Ans
         promise=None,
     )
     return subject, answer
-
-
-def _command(**options: object) -> str:
-    """Return the command line that repeats a run, without the folders of this machine."""
-    words = ["unmask evaluate"]
-    for name, value in options.items():
-        if value is not None:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            if isinstance(value, Path) and value.is_absolute():
-                text = value.name
-            words.append(f"--{name.replace('_', '-')}")
-            words.append(text if text.startswith("$DATA") else shlex.quote(text))
-    return " ".join(words)

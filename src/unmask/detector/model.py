@@ -1,8 +1,9 @@
-"""A model: an ONNX graph and its card, run on views."""
+"""Models: whatever answers for views, and the one that ships, an ONNX graph and its card."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Literal
 
@@ -15,21 +16,55 @@ from unmask.prepare.views import Views, normalise
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-lite0.onnx"
 Device = Literal["auto", "cpu", "cuda"]
+Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
 FEATURES = ("feature_map", "head_weights")
 """Outputs that only explanations ask for; ONNX Runtime computes what is asked."""
 
-# Larger runs gain nothing on a CPU and cost memory in proportion.
 _VIEWS_A_RUN = 16
 
 
-class Model:
-    """An ONNX model that answers for views.
+class ViewModel(ABC):
+    """Anything that answers for views and has a card that says how to read the answer.
 
     Attributes:
         card: The model's card.
         device: Where it runs, ``cpu`` or ``cuda``.
     """
+
+    card: ModelCard
+    device: Literal["cpu", "cuda"]
+
+    @abstractmethod
+    def __call__(self, views: Views) -> Answer:
+        """Answer for views.
+
+        Args:
+            views: uint8, shape (n, size, size, 3).
+
+        Returns:
+            The fake logits, shape (n,), and the category logits, shape (n, categories).
+        """
+
+    def answer(self, batch: list[Views]) -> Answer:
+        """Answer for pictures: logits pooled over each picture's views by their mean.
+
+        Args:
+            batch: The views of each picture.
+
+        Returns:
+            Pooled fake logits, shape (pictures,), and category logits, (pictures, categories).
+        """
+        starts = np.cumsum([0, *(len(views) for views in batch[:-1])])
+        counts = np.array([len(views) for views in batch])
+        fake, category = self(np.concatenate(batch))
+        pooled_fake = np.add.reduceat(fake, starts) / counts
+        pooled_category = np.add.reduceat(category, starts, axis=0) / counts[:, None]
+        return pooled_fake.astype(np.float32), pooled_category.astype(np.float32)
+
+
+class Model(ViewModel):
+    """An ONNX model that answers for views."""
 
     def __init__(
         self, path: Path | None = None, *, device: Device = "auto", threads: int | None = None
@@ -55,7 +90,7 @@ class Model:
             raise ModelError(
                 f"The model {path} is not the one its card describes (SHA-256 differs)."
             )
-        self.device: Literal["cpu", "cuda"] = _choose(device)
+        self.device = _choose(device)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
@@ -71,37 +106,16 @@ class Model:
             reason = str(error).splitlines()[0]
             raise ModelError(f"ONNX Runtime cannot load the model {path}: {reason}") from None
 
-    def __call__(self, views: Views) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Answer for views.
-
-        Args:
-            views: uint8, shape (n, size, size, 3).
-
-        Returns:
-            The fake logits, shape (n,), and the category logits, shape (n, categories).
-        """
-        answers = [
-            self._session.run(OUTPUTS, {INPUT: normalise(views[start : start + _VIEWS_A_RUN])})
-            for start in range(0, len(views), _VIEWS_A_RUN)
-        ]
+    def __call__(self, views: Views) -> Answer:
+        """Answer for views, as `ViewModel` says."""
+        answers = [self._session.run(OUTPUTS, {INPUT: normalise(part)}) for part in in_runs(views)]
         fake, category = zip(*answers, strict=True)
         return np.concatenate(fake), np.concatenate(category)
 
-    def answer(self, batch: list[Views]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Answer for pictures: logits pooled over each picture's views by their mean.
 
-        Args:
-            batch: The views of each picture.
-
-        Returns:
-            Pooled fake logits, shape (pictures,), and category logits, (pictures, categories).
-        """
-        starts = np.cumsum([0, *(len(views) for views in batch[:-1])])
-        counts = np.array([len(views) for views in batch])
-        fake, category = self(np.concatenate(batch))
-        pooled_fake = np.add.reduceat(fake, starts) / counts
-        pooled_category = np.add.reduceat(category, starts, axis=0) / counts[:, None]
-        return pooled_fake.astype(np.float32), pooled_category.astype(np.float32)
+def in_runs(views: Views) -> list[Views]:
+    """Cut views into what one inference takes: more gains nothing on a CPU and costs memory."""
+    return [views[start : start + _VIEWS_A_RUN] for start in range(0, len(views), _VIEWS_A_RUN)]
 
 
 def _choose(device: Device) -> Literal["cpu", "cuda"]:
