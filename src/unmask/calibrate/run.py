@@ -9,14 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from unmask.calibrate.band import choose_band, choose_category_cut
-from unmask.calibrate.fit import fit_isotonic, fit_platt, fit_temperature
+from unmask.calibrate.choose import (
+    CalibrationScore,
+    choose_calibration,
+    fit_all,
+    score_calibrations,
+)
 from unmask.calibrate.score import ViewScores, score_views
 from unmask.calibrate.views import PlanScore, choose_plan, score_plans
 from unmask.data.manifest import Row, select
 from unmask.detector.calibration import softmax
 from unmask.detector.card import ModelCard
-from unmask.detector.model import Model
 from unmask.evaluation.metrics import ece
+from unmask.evaluation.models import open_model
 from unmask.prepare.views import ViewPlan
 
 
@@ -27,11 +32,13 @@ class Calibrated:
     Attributes:
         card: The card as written.
         plans: Every plan of views and its AUC, fewest views first.
+        calibrations: Every calibration and what it reaches on pictures it was not fitted on.
         skipped: Pictures that could not be read.
     """
 
     card: ModelCard
     plans: list[PlanScore]
+    calibrations: list[CalibrationScore]
     skipped: int
 
 
@@ -45,7 +52,7 @@ def calibrate(
     """Choose views, calibration, band and category cut on validation, and write the card.
 
     Args:
-        model_path: An exported ONNX model with its card.
+        model_path: An exported ONNX model with its card, or a training run, which gets one.
         rows: A manifest's rows; only ``val`` is read.
         most_views: Most views a picture may cost.
         on_progress: Called with the number of pictures just done.
@@ -55,21 +62,26 @@ def calibrate(
         ValueError: The split is empty or lacks a label, or no picture could be read.
     """
     rows = select(rows, "val")
-    model = Model(model_path)
+    model = open_model(model_path)
     size = model.card.views.size
     scores = score_views(model, rows, ViewPlan(size=size, whole=True, crops=5), on_progress)
     plans = score_plans(scores, size)
     best = choose_plan([plan for plan in plans if plan.plan.count <= most_views])
-    card = _decide(model.card, scores, best)
-    card.write(ModelCard.path_for(model_path))
-    return Calibrated(card, plans, len(rows) - len(scores.rows))
+    logits = scores.fake_logits[:, best.columns].mean(1)
+    scored = score_calibrations(logits, scores.is_fake, [row.group for row in scores.rows])
+    card = _decide(model.card, scores, best, choose_calibration(scored))
+    card.write(ModelCard.path_for(model.path))
+    return Calibrated(card, plans, scored, len(rows) - len(scores.rows))
 
 
-def _decide(card: ModelCard, scores: ViewScores, best: PlanScore) -> ModelCard:
+def _decide(
+    card: ModelCard, scores: ViewScores, best: PlanScore, chosen: CalibrationScore
+) -> ModelCard:
     logits = scores.fake_logits[:, best.columns].mean(1)
     is_fake = scores.is_fake
-    platt = fit_platt(logits, is_fake)
-    p_fake = platt(logits)
+    fits = fit_all(logits, is_fake)
+    calibration = fits[chosen.name]
+    p_fake = calibration(logits)
     band = choose_band(is_fake, p_fake)
     answered = (p_fake < band.real_below) | (p_fake >= band.fake_from)
     wrong = (p_fake >= 0.5) != is_fake
@@ -85,6 +97,7 @@ def _decide(card: ModelCard, scores: ViewScores, best: PlanScore) -> ModelCard:
         "auc_by_source": best.auc,
         "accuracy": float(np.mean(~wrong)),
         "ece": ece(is_fake, p_fake),
+        "ece_cross_validated": chosen.ece,
         "coverage": float(np.mean(answered)),
         "wrong_among_answered": float(np.mean(wrong[answered])) if answered.any() else 0.0,
     }
@@ -93,11 +106,8 @@ def _decide(card: ModelCard, scores: ViewScores, best: PlanScore) -> ModelCard:
     return card.model_copy(
         update={
             "views": best.plan,
-            "calibration": platt,
-            "alternatives": {
-                "temperature": fit_temperature(logits, is_fake),
-                "isotonic": fit_isotonic(logits, is_fake),
-            },
+            "calibration": calibration,
+            "alternatives": fits,
             "real_below": band.real_below,
             "fake_from": band.fake_from,
             "most_wrong": band.most_wrong,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,9 +12,14 @@ from rich.table import Table
 from unmask.cli.errors import clean_errors
 from unmask.cli.progress import counted
 
+if TYPE_CHECKING:
+    from unmask.calibrate.run import Calibrated
+
 
 def calibrate(
-    model: Annotated[Path, typer.Argument(help="An exported ONNX model, its card beside it.")],
+    model: Annotated[
+        Path, typer.Argument(help="An exported ONNX model, its card beside it, or a training run.")
+    ],
     data: Annotated[Path, typer.Option(help="The manifest; only its validation split is read.")],
     most_views: Annotated[
         int, typer.Option(min=1, max=6, help="Most views a picture may cost.")
@@ -40,10 +45,7 @@ def calibrate(
     console = Console(highlight=False)
     console.print(table)
     figures = card.validation
-    console.print(
-        f"Platt slope {card.calibration.slope:.3f}, offset {card.calibration.offset:.3f}; "
-        f"ECE on validation {figures['ece']:.3f}."
-    )
+    console.print(_calibrations(done))
     console.print(
         f"Real below {card.real_below:.3f}, fake from {card.fake_from:.3f}: "
         f"answers {figures['coverage']:.1%}, {figures['wrong_among_answered']:.1%} of them wrong"
@@ -52,3 +54,18 @@ def calibrate(
     console.print(f"Category 'other' under a confidence of {card.category_cut:.3f}.")
     if done.skipped:
         console.print(f"{done.skipped} pictures could not be read and were left out.")
+
+
+def _calibrations(done: Calibrated) -> Table:
+    from unmask.calibrate.choose import choose_calibration
+
+    chosen = choose_calibration(done.calibrations)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("calibration", "log loss", "behind the best", "ECE"):
+        table.add_column(name, justify="left" if name == "calibration" else "right")
+    for score in done.calibrations:
+        behind = f"{score.behind:.4f} ± {score.error:.4f}" if score.behind else ""
+        mark = "  <- chosen" if score is chosen else ""
+        table.add_row(score.name, f"{score.log_loss:.4f}", behind, f"{score.ece:.3f}{mark}")
+    table.caption = "on validation pictures that it was not fitted on"
+    return table

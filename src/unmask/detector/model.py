@@ -28,10 +28,12 @@ class ViewModel(ABC):
     """Anything that answers for views and has a card that says how to read the answer.
 
     Attributes:
+        path: The file that the card describes.
         card: The model's card.
         device: Where it runs, ``cpu`` or ``cuda``.
     """
 
+    path: Path
     card: ModelCard
     device: Literal["cpu", "cuda"]
 
@@ -80,7 +82,7 @@ class Model(ViewModel):
             ModelError: The file or its card is absent or broken, their hashes differ, or the
                 device is not there.
         """
-        path = Path(path or SHIPPED)
+        path = self.path = Path(path or SHIPPED)
         try:
             data = path.read_bytes()
         except OSError as error:

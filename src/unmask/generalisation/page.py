@@ -21,7 +21,7 @@ def section(results: Results) -> list[str]:
         "",
         f"This command made the table on {results.created}. It trains one network a row, "
         f"{_left_out(results)} It is not the shipped model but a capped recipe, the same for all "
-        f"rows: {results.recipe.sentence()}. Its figures are therefore lower than the shipped "
+        f"rows: {results.summary}. Its figures are therefore lower than the shipped "
         "model's; what counts is the fall from *seen*, the same recipe with nothing left out, to "
         "*unseen*.",
         "",

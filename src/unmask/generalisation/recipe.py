@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +33,10 @@ class Recipe(BaseModel):
     config: TrainConfig
     train_pictures: int = Field(ge=2)
     val_pictures: int = Field(ge=2)
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that differs from the defaults, for JSON: new settings do not change it."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     def sentence(self) -> str:
         """Say what the caps are."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unmask.evaluation.bootstrap import Interval
-from unmask.generalisation.recipe import Recipe
 
 FALSE_ALARMS = 0.1
 """The threshold calls at most this share of the validation's real pictures fake."""
@@ -79,7 +78,8 @@ class Results(_Frozen):
         kind: What was left out.
         command: The command line that makes them.
         created: ISO date of the run.
-        recipe: What was trained.
+        recipe: What was trained: every setting that differs from the defaults.
+        summary: The recipe and its caps in words.
         resamples: Of the bootstrap.
         folds: First the one with nothing left out.
     """
@@ -88,7 +88,8 @@ class Results(_Frozen):
     kind: Literal["generator", "source"]
     command: str
     created: str
-    recipe: Recipe
+    recipe: dict[str, Any]
+    summary: str
     resamples: int
     folds: tuple[FoldResult, ...]
 

@@ -74,7 +74,8 @@ def run_protocol(
         kind=kind,
         command=command,
         created=datetime.now(UTC).date().isoformat(),
-        recipe=recipe,
+        recipe=recipe.settings(),
+        summary=recipe.sentence(),
         resamples=resamples,
         folds=tuple(found),
     )
@@ -173,7 +174,7 @@ def _digest(lines: Sequence[str]) -> str:
 def _claim(folder: Path, fold: Fold, recipe: Recipe) -> None:
     """Write what a fold's network is made of, or refuse a folder that holds another one."""
     data = _digest([f"{row.path.name} {row.label} {row.split} {row.group}" for row in fold.rows])
-    what = {"left_out": fold.name, "data": data, "recipe": recipe.model_dump(mode="json")}
+    what = {"left_out": fold.name, "data": data, "recipe": recipe.settings()}
     path = folder / _WHAT
     if path.is_file():
         if json.loads(path.read_text(encoding="utf-8")) != what:

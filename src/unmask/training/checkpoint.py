@@ -22,9 +22,6 @@ class Checkpoint(ViewModel):
 
     Its card lies beside the weights once the run was calibrated; until then calibration is the
     identity, and nothing is ``unsure``.
-
-    Attributes:
-        path: The weights.
     """
 
     def __init__(self, path: Path, *, device: Device = "auto") -> None:
