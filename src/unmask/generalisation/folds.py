@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from unmask.data.cap import cap
 from unmask.data.manifest import ManifestError, Row, select
 from unmask.evaluation.slices import slices
-from unmask.generalisation.recipe import Recipe, cap
+from unmask.generalisation.recipe import Recipe
 
 Kind = Literal["generator", "source"]
 NOTHING = "nothing"
