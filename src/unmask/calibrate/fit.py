@@ -69,6 +69,34 @@ def fit_beta(logits: Logits, is_fake: Truth) -> Beta:
     return Beta(below=below, above=above, offset=offset)
 
 
+def fit_stack(logits: Logits, is_fake: Truth) -> tuple[list[float], float]:
+    """Fit how much each model of an ensemble counts, by logistic regression on their logits.
+
+    A model whose weight would be negative is left out, for no detector is right by being wrong.
+
+    Args:
+        logits: Pooled fake logits of validation pictures, shape (n, models).
+        is_fake: Their truth.
+
+    Returns:
+        The weight of each model, 0 or more, and the offset.
+
+    Raises:
+        ValueError: One of the labels is absent.
+    """
+    target = _smoothed(is_fake)
+    used = list(range(logits.shape[1]))
+    while True:
+        columns = np.asarray(logits, dtype=np.float64)[:, used]
+        *found, offset = _newton(np.hstack([columns, np.ones((len(columns), 1))]), target)
+        if min(found) >= 0 or len(used) == 1:
+            break
+        used.pop(int(np.argmin(found)))
+    weights = np.zeros(logits.shape[1])
+    weights[used] = np.maximum(found, 0.0)
+    return [float(weight) for weight in weights], offset
+
+
 def _smoothed(is_fake: Truth) -> NDArray[np.float64]:
     positives = int(is_fake.sum())
     negatives = is_fake.size - positives

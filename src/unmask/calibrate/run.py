@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,14 +17,19 @@ from unmask.calibrate.choose import (
     fit_all,
     score_calibrations,
 )
+from unmask.calibrate.fit import fit_stack
 from unmask.calibrate.score import ViewScores, score_views
 from unmask.calibrate.views import PlanScore, choose_plan, score_plans
 from unmask.data.manifest import Row, select
 from unmask.detector.calibration import softmax
 from unmask.detector.card import ModelCard
+from unmask.detector.ensemble import check_members, write_ensemble
+from unmask.detector.model import Model
 from unmask.evaluation.metrics import ece
 from unmask.evaluation.models import open_model
 from unmask.prepare.views import ViewPlan
+
+Combine = Literal["mean", "stack"]
 
 
 @dataclass(frozen=True)
@@ -65,13 +72,68 @@ def calibrate(
     model = open_model(model_path)
     size = model.card.views.size
     scores = score_views(model, rows, ViewPlan(size=size, whole=True, crops=5), on_progress)
-    plans = score_plans(scores, size)
+    return _finish(model.card, scores, most_views, len(rows), model.path)
+
+
+def calibrate_ensemble(
+    model_paths: Sequence[Path],
+    rows: Sequence[Row],
+    out: Path,
+    *,
+    combine: Combine = "mean",
+    most_views: int = 6,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> Calibrated:
+    """Make an ensemble of calibrated models: choose all that `calibrate` does for their sum.
+
+    Args:
+        model_paths: Exported ONNX models, the first of which names the category.
+        rows: A manifest's rows; only ``val`` is read.
+        out: The ``.ensemble`` file to write; its card goes beside it.
+        combine: The mean of the logits, or a stack fitted on validation.
+        most_views: Most views a picture may cost.
+        on_progress: Called with the number of pictures just done, once for each model.
+
+    Raises:
+        ModelError: A model cannot be loaded, or the models see views of different sizes.
+        ValueError: The split is empty or lacks a label, or no picture could be read.
+    """
+    rows = select(rows, "val")
+    models = [Model(path) for path in model_paths]
+    check_members(models)
+    first = models[0].card
+    full = ViewPlan(size=first.views.size, whole=True, crops=5)
+    each = [score_views(model, rows, full, on_progress) for model in models]
+    weights, offset = [1 / len(models)] * len(models), 0.0
+    if combine == "stack":
+        # Over all views: how much a model counts hardly depends on how many of them are taken.
+        pooled = np.stack([scores.fake_logits.mean(1) for scores in each], axis=1)
+        weights, offset = fit_stack(pooled, each[0].is_fake)
+    total = sum(w * scores.fake_logits for w, scores in zip(weights, each, strict=True)) + offset
+    digest = write_ensemble(out, models, weights, offset)
+    card = first.model_copy(
+        update={
+            "name": " + ".join(model.card.name for model in models),
+            "created": datetime.now(UTC).date().isoformat(),
+            "sha256": digest,
+            "training": {model.card.name: model.card.training for model in models},
+            "licence": " / ".join(dict.fromkeys(model.card.licence for model in models)),
+        }
+    )
+    scores = replace(each[0], fake_logits=np.asarray(total, dtype=np.float32))
+    return _finish(card, scores, most_views, len(rows), out)
+
+
+def _finish(
+    card: ModelCard, scores: ViewScores, most_views: int, asked: int, path: Path
+) -> Calibrated:
+    plans = score_plans(scores, card.views.size)
     best = choose_plan([plan for plan in plans if plan.plan.count <= most_views])
     logits = scores.fake_logits[:, best.columns].mean(1)
     scored = score_calibrations(logits, scores.is_fake, [row.group for row in scores.rows])
-    card = _decide(model.card, scores, best, choose_calibration(scored))
-    card.write(ModelCard.path_for(model.path))
-    return Calibrated(card, plans, scored, len(rows) - len(scores.rows))
+    card = _decide(card, scores, best, choose_calibration(scored))
+    card.write(ModelCard.path_for(path))
+    return Calibrated(card, plans, scored, asked - len(scores.rows))
 
 
 def _decide(

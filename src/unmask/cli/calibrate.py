@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -21,18 +21,47 @@ def calibrate(
         Path, typer.Argument(help="An exported ONNX model, its card beside it, or a training run.")
     ],
     data: Annotated[Path, typer.Option(help="The manifest; only its validation split is read.")],
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An ONNX model that is to answer together with MODEL; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    combine: Annotated[
+        Literal["mean", "stack"],
+        typer.Option(help="With --ensemble: mean of logits, or a stack fitted on validation."),
+    ] = "mean",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --ensemble: the .ensemble file to write, its card beside it.",
+            show_default=False,
+        ),
+    ] = None,
     most_views: Annotated[
         int, typer.Option(min=1, max=6, help="Most views a picture may cost.")
     ] = 6,
 ) -> None:
     """Choose views, calibration, unsure band and category cut, and write them into the card."""
     with clean_errors():
-        from unmask.calibrate.run import calibrate
+        from unmask.calibrate.run import calibrate, calibrate_ensemble
         from unmask.data.manifest import read_manifest, select
+        from unmask.detector.ensemble import SUFFIX
 
+        if bool(ensemble) != bool(out):
+            raise ValueError("--ensemble and --out go together.")
+        if out and (out.suffix != SUFFIX or out.is_dir() or not out.parent.is_dir()):
+            raise ValueError(f"--out {out} is not a file in a folder that exists, on {SUFFIX}.")
         rows = select(read_manifest(data), "val")
-        with counted("scoring", len(rows)) as advance:
-            done = calibrate(model, rows, most_views=most_views, on_progress=advance)
+        models = [model, *(ensemble or [])]
+        with counted("scoring", len(rows) * len(models)) as advance:
+            if out:
+                done = calibrate_ensemble(
+                    models, rows, out, combine=combine, most_views=most_views, on_progress=advance
+                )
+            else:
+                done = calibrate(model, rows, most_views=most_views, on_progress=advance)
     card = done.card
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("views", "whole", "crops", "AUC"):

@@ -42,7 +42,11 @@ def detect(
         ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="An ONNX model or an .ensemble of several, its card beside it.",
+            show_default=False,
+        ),
     ] = None,
     calibration: Annotated[
         CalibrationName | None,

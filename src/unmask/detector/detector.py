@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unmask.detector.calibration import CalibrationName, softmax
-from unmask.detector.model import Device, Model, ViewModel
+from unmask.detector.ensemble import load_model
+from unmask.detector.model import Device, ViewModel
 from unmask.media.decode import (
     DEFAULT_LIMITS,
     Limits,
@@ -83,7 +84,7 @@ class Detector:
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError(f"The threshold must lie between 0 and 1, not {threshold:g}.")
         if not isinstance(model, ViewModel):
-            model = Model(Path(model) if model else None, device=device)
+            model = load_model(Path(model) if model else None, device)
         self.model = model
         self._limits = limits
         card = self.model.card

@@ -1,10 +1,11 @@
-"""Open whatever can be judged: the shipped model, an ONNX file, or a training run."""
+"""Open whatever can be judged: the shipped model, an ONNX file, an ensemble, a training run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from unmask.detector.model import Device, Model, ViewModel
+from unmask.detector.ensemble import load_model
+from unmask.detector.model import Device, ViewModel
 
 CHECKPOINT = ".safetensors"
 
@@ -13,8 +14,8 @@ def open_model(path: Path | None, device: Device = "auto") -> ViewModel:
     """Load a model.
 
     Args:
-        path: An ONNX file; the folder of a training run or the weights in it, which need PyTorch;
-            None for the shipped model.
+        path: An ONNX file; an ``.ensemble`` of several; the folder of a training run or the weights
+            in it, which need PyTorch; None for the shipped model.
         device: ``auto`` takes a GPU where there is one.
 
     Raises:
@@ -25,4 +26,4 @@ def open_model(path: Path | None, device: Device = "auto") -> ViewModel:
         from unmask.training.checkpoint import Checkpoint
 
         return Checkpoint(path, device=device)
-    return Model(path, device=device)
+    return load_model(path, device)
