@@ -19,6 +19,7 @@ from unmask.evaluation.wording import (
     KINDS,
     abstention_sentences,
     against_all_sentence,
+    calibration_sentence,
     category_sentences,
     cost_sentences,
     name_of,
@@ -69,10 +70,15 @@ def results_page(
             for name, metric in METRICS.items()
         ),
         "",
-        "## Abstention, categories, unreadable pictures",
+        "## Abstention, calibration, categories, unreadable pictures",
         "",
         *_bullets(
-            [*abstention_sentences(done), *category_sentences(done), *unreadable_sentences(done)]
+            [
+                *abstention_sentences(done),
+                calibration_sentence(done),
+                *category_sentences(done),
+                *unreadable_sentences(done),
+            ]
         ),
     ]
     if costs:

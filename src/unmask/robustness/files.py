@@ -122,12 +122,12 @@ def stop_sentences(done: Robustness) -> list[str]:
     for kind, stop in done.stops().items():
         if stop is None:
             harshest = done.kinds[kind][-1]
-            lines.append(f"{kind}: answers as promised up to {harshest.level}, the harshest tried.")
+            lines.append(f"{kind}: answers as promised up to '{harshest.level}', the harshest.")
             continue
         doubt = ""
         if stop.wrong and stop.wrong[1] <= done.promise:
             doubt = "; the interval includes the promise, so it may still hold"
-        lines.append(f"{kind}: stop from {stop.level} on ({percent(stop.wrong)} wrong{doubt}).")
+        lines.append(f"{kind}: stop from '{stop.level}' on ({percent(stop.wrong)} wrong{doubt}).")
     return lines
 
 
