@@ -20,7 +20,8 @@ from unmask.robustness.files import page, stop_sentences
 from unmask.robustness.run import Robustness, Worn, sweep
 from unmask.robustness.wear import CLEAN, settings
 
-PIXELS = np.asarray(picture(320, 200, 1))
+GRAIN = np.random.default_rng(0).integers(0, 40, (200, 320, 3), dtype=np.uint8)
+PIXELS = np.asarray(picture(320, 200, 1)) // 2 + 40 + GRAIN
 
 
 @pytest.mark.parametrize("setting", settings(), ids=lambda one: f"{one.kind} {one.level}")

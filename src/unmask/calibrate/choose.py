@@ -63,11 +63,14 @@ def score_calibrations(
         groups: Their groups; an empty one is a picture alone.
         seed: Of the folds.
 
-    Raises:
-        ValueError: A fold lacks a label, for want of pictures.
+    Returns:
+        A score for each of `FITS`, in their order; none where a label has fewer than `FOLDS`
+        groups, so that a fold might lack it.
     """
     rng = np.random.default_rng(seed)
     member = members(groups)
+    if min(np.unique(member[is_fake == label]).size for label in (False, True)) < FOLDS:
+        return []
     held_out = {name: np.zeros((REPEATS, len(logits))) for name in FITS}
     for repeat in range(REPEATS):
         fold = (rng.permutation(member.max() + 1) % FOLDS)[member]
@@ -89,12 +92,13 @@ def score_calibrations(
     ]
 
 
-def choose_calibration(scored: Sequence[CalibrationScore]) -> CalibrationScore:
+def choose_calibration(scored: Sequence[CalibrationScore]) -> CalibrationName:
     """Return the calibration with fewest parameters that is not clearly worse than the best.
 
-    Clearly is by more than one standard error of the difference (Breiman et al. 1984).
+    Clearly is by more than one standard error of the difference (Breiman et al. 1984). Where none
+    could be scored it is Platt scaling, which asks for few pictures.
     """
-    return next(score for score in scored if score.behind <= score.error)
+    return next((score.name for score in scored if score.behind <= score.error), "platt")
 
 
 def _log_loss(is_fake: Truth, p_fake: Probabilities) -> NDArray[np.float64]:

@@ -39,7 +39,8 @@ class Calibrated:
     Attributes:
         card: The card as written.
         plans: Every plan of views and its AUC, fewest views first.
-        calibrations: Every calibration and what it reaches on pictures it was not fitted on.
+        calibrations: Every calibration and what it reaches on pictures it was not fitted on; none
+            where there are too few to tell.
         skipped: Pictures that could not be read.
     """
 
@@ -131,18 +132,19 @@ def _finish(
     best = choose_plan([plan for plan in plans if plan.plan.count <= most_views])
     logits = scores.fake_logits[:, best.columns].mean(1)
     scored = score_calibrations(logits, scores.is_fake, [row.group for row in scores.rows])
-    card = _decide(card, scores, best, choose_calibration(scored))
+    card = _decide(card, scores, best, scored)
     card.write(ModelCard.path_for(path))
     return Calibrated(card, plans, scored, asked - len(scores.rows))
 
 
 def _decide(
-    card: ModelCard, scores: ViewScores, best: PlanScore, chosen: CalibrationScore
+    card: ModelCard, scores: ViewScores, best: PlanScore, scored: Sequence[CalibrationScore]
 ) -> ModelCard:
     logits = scores.fake_logits[:, best.columns].mean(1)
     is_fake = scores.is_fake
     fits = fit_all(logits, is_fake)
-    calibration = fits[chosen.name]
+    chosen = choose_calibration(scored)
+    calibration = fits[chosen]
     p_fake = calibration(logits)
     band = choose_band(is_fake, p_fake)
     answered = (p_fake < band.real_below) | (p_fake >= band.fake_from)
@@ -159,10 +161,12 @@ def _decide(
         "auc_by_source": best.auc,
         "accuracy": float(np.mean(~wrong)),
         "ece": ece(is_fake, p_fake),
-        "ece_cross_validated": chosen.ece,
         "coverage": float(np.mean(answered)),
         "wrong_among_answered": float(np.mean(wrong[answered])) if answered.any() else 0.0,
     }
+    for one in scored:
+        if one.name == chosen:
+            validation["ece_cross_validated"] = one.ece
     if labelled.any():
         validation["category_accuracy"] = float(np.mean(hits))
     return card.model_copy(

@@ -74,7 +74,10 @@ def calibrate(
     console = Console(highlight=False)
     console.print(table)
     figures = card.validation
-    console.print(_calibrations(done))
+    if done.calibrations:
+        console.print(_calibrations(done))
+    else:
+        console.print("Too few validation pictures to compare calibrations: Platt scaling.")
     console.print(
         f"Real below {card.real_below:.3f}, fake from {card.fake_from:.3f}: "
         f"answers {figures['coverage']:.1%}, {figures['wrong_among_answered']:.1%} of them wrong"
@@ -94,7 +97,7 @@ def _calibrations(done: Calibrated) -> Table:
         table.add_column(name, justify="left" if name == "calibration" else "right")
     for score in done.calibrations:
         behind = f"{score.behind:.4f} ± {score.error:.4f}" if score.behind else ""
-        mark = "  <- chosen" if score is chosen else ""
+        mark = "  <- chosen" if score.name == chosen else ""
         table.add_row(score.name, f"{score.log_loss:.4f}", behind, f"{score.ece:.3f}{mark}")
     table.caption = "on validation pictures that it was not fitted on"
     return table

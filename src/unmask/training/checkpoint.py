@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from unmask.data.manifest import CATEGORIES
 from unmask.detector.card import ModelCard, ModelError
@@ -44,7 +45,7 @@ class Checkpoint(ViewModel):
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         try:
             network, config = load_run(run)
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, SafetensorError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
             raise ModelError(f"The run {run} cannot be loaded: {reason}.") from None
         self._network = network.to(self.device, memory_format=torch.channels_last)
