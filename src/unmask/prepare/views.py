@@ -8,7 +8,7 @@ shrunk, and crops of the untouched pixels, spread over the picture.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ Views = NDArray[np.uint8]
 _PLACES = ((0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5))
 CROP_ORDER = ((), (4,), (0, 1), (0, 1, 4), (0, 1, 2, 3), (0, 1, 2, 3, 4))
 """Which places a number of crops takes: one is the centre, two are opposite corners, and so on."""
+TTA_SCALES = (0.75, 1.25)
 
 
 class Box(NamedTuple):
@@ -50,6 +51,9 @@ class ViewPlan(BaseModel):
         whole: Whether the first view is the whole picture, shrunk (or grown) so that its shorter
             side is ``size``, cut to its central square.
         crops: Number of crops of untouched pixels, 0 to 5.
+        scales: Sizes by which the picture is also taken, its crops then being of resized pixels;
+            for test-time augmentation.
+        flips: Whether each view is also taken mirrored; likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,11 +61,19 @@ class ViewPlan(BaseModel):
     size: int = Field(default=224, ge=32, le=1024)
     whole: bool = True
     crops: Literal[0, 1, 2, 3, 4, 5] = 4
+    scales: tuple[Annotated[float, Field(gt=0, le=4)], ...] = ()
+    flips: bool = False
 
     @property
     def count(self) -> int:
         """Number of views a picture."""
-        return int(self.whole) + self.crops
+        return (int(self.whole) + self.crops * (1 + len(self.scales))) * (1 + self.flips)
+
+    def augmented(self) -> ViewPlan:
+        """Return the plan of test-time augmentation: all crops, at three scales, and mirrored."""
+        return self.model_copy(
+            update={"whole": True, "crops": 5, "scales": TTA_SCALES, "flips": True}
+        )
 
 
 def make_views(pixels: Pixels, plan: ViewPlan) -> Views:
@@ -77,9 +89,12 @@ def make_views(pixels: Pixels, plan: ViewPlan) -> Views:
         uint8, shape (plan.count, plan.size, plan.size, 3).
     """
     native = grow_to(pixels, plan.size)
+    places = [_PLACES[place] for place in CROP_ORDER[plan.crops]]
     views = [whole_view(pixels, plan.size)] if plan.whole else []
-    views += [crop_at(native, plan.size, *_PLACES[place]) for place in CROP_ORDER[plan.crops]]
-    return np.stack(views)
+    for scaled in (native, *(_rescale(native, plan.size, scale) for scale in plan.scales)):
+        views += [crop_at(scaled, plan.size, *place) for place in places]
+    stacked = np.stack(views)
+    return np.concatenate([stacked, stacked[:, :, ::-1]]) if plan.flips else stacked
 
 
 def view_boxes(height: int, width: int, plan: ViewPlan) -> list[Box]:
@@ -122,6 +137,10 @@ def whole_view(pixels: Pixels, size: int) -> Pixels:
 def grow_to(pixels: Pixels, size: int) -> Pixels:
     """Enlarge a picture whose shorter side is below ``size``; leave any other untouched."""
     return resize_shorter(pixels, size) if min(pixels.shape[:2]) < size else pixels
+
+
+def _rescale(pixels: Pixels, size: int, scale: float) -> Pixels:
+    return resize_shorter(pixels, max(size, round(min(pixels.shape[:2]) * scale)))
 
 
 def resize_shorter(pixels: Pixels, size: int) -> Pixels:

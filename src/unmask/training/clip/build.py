@@ -75,7 +75,7 @@ def build(
     )
     head = fit_head(learnt, STRENGTH)
     seen = tower_features(rounded, matrices, TAPS, val, on_progress=on_progress)
-    network_logits = score_views(small, seen.rows, small.card.views).fake_logits.mean(1)
+    network_logits = score_views(small, seen.rows, small.card.views).pooled()
     own, other, bias = weigh(head(seen.values[:, 0]), network_logits, seen.rows)
     report(f"the head counts {own:.2f}, the network {other:.2f}")
     probe = Probe(TAPS, own * head.weights, own * head.bias + bias, other)
