@@ -44,7 +44,7 @@ class ViewScores:
             columns: Which views, the first being the whole picture; None for all.
         """
         if columns is None:
-            return self.fake_logits.mean(1) + self.whole_logits
+            return np.asarray(self.fake_logits.mean(1) + self.whole_logits, dtype=np.float32)
         whole = self.whole_logits if 0 in columns else np.float32(0)
         return np.asarray(self.fake_logits[:, list(columns)].mean(1) + whole, dtype=np.float32)
 

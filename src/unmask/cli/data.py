@@ -85,28 +85,6 @@ def audit(
     raise typer.Exit(PROBLEMS_FOUND if found.problems else 0)
 
 
-@app.command()
-def aligned(
-    manifest: Annotated[
-        Path, typer.Argument(help="A manifest; only real training pictures are read.")
-    ],
-    out: Annotated[Path, typer.Option(help="A folder for the fakes and a manifest with them.")],
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-) -> None:
-    """Make fakes that differ from real training pictures by the traces of making alone.
-
-    Writes OUT/manifest.csv: all rows of the manifest and the new ones.
-    """
-    with clean_errors():
-        from unmask.data.manifest import read_manifest, write_manifest
-        from unmask.training.aligned.make import make_aligned
-
-        rows = read_manifest(manifest)
-        made = make_aligned(rows, out, seed=seed, report=typer.echo)
-        write_manifest(out / "manifest.csv", [*rows, *made])
-    typer.echo(f"{out / 'manifest.csv'}: {len(made):,} fakes more.")
-
-
 def _warn(made: Index) -> None:
     """Say on standard error what was left out or changed."""
     from unmask.verdict.table import printable

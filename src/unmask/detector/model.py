@@ -97,6 +97,26 @@ class ViewModel(ABC):
         """
         return Parts(*self(views), np.float32(0))
 
+    @property
+    def explains(self) -> bool:
+        """Whether it can say what explains its answers."""
+        return False
+
+    def features(self, inputs: NDArray[np.float32]) -> Features:
+        """Answer for network inputs, and say what explains the answers.
+
+        Args:
+            inputs: Of one picture's views, as `normalise` returns them, float32, shape (n, 3, size,
+                size).
+
+        Raises:
+            ModelError: The model puts out no such features.
+        """
+        raise ModelError(
+            f"The model {self.card.name} has no exact maps: it lacks the outputs "
+            f"{' and '.join(FEATURES)}."
+        )
+
     def answer(self, batch: list[Views]) -> Answer:
         """Answer for pictures: logits pooled over each picture's views by their mean.
 
@@ -179,24 +199,13 @@ class Model(ViewModel):
 
     @property
     def explains(self) -> bool:
-        """Whether the file has the outputs that `features` needs."""
+        """Whether the file has the outputs that explain its answers."""
         return set(FEATURES) <= {output.name for output in self._session.get_outputs()}
 
     def features(self, inputs: NDArray[np.float32]) -> Features:
-        """Answer for network inputs, and say what explains the answers.
-
-        Args:
-            inputs: Of one picture's views, as `normalise` returns them, float32, shape (n, 3, size,
-                size).
-
-        Raises:
-            ModelError: The ONNX file has no such outputs.
-        """
+        """Answer for network inputs, as `ViewModel` says."""
         if not self.explains:
-            raise ModelError(
-                f"The model {self.card.name} has no exact maps: its file lacks the outputs "
-                f"{' and '.join(FEATURES)}."
-            )
+            return super().features(inputs)
         weights = self._whole_weights(len(inputs), None)
         parts = [
             self._run((*OUTPUTS, *FEATURES), part, weight)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.calibrate.fit import fit_platt
-from unmask.calibrate.score import ViewScores, score_views
+from unmask.calibrate.score import score_views
 from unmask.data.manifest import Row
 from unmask.evaluation.bootstrap import resample
 from unmask.evaluation.metrics import measure_intervals
@@ -91,12 +91,12 @@ def _run(fold: Fold, recipe: Recipe, folder: Path, resamples: int) -> FoldResult
     model = Checkpoint(folder)
     plan = model.card.views
     held_out = score_views(model, [row for row in fold.rows if row.split == "val"], plan)
-    calibration = fit_platt(_pooled(held_out), held_out.is_fake)
-    threshold = false_alarm_threshold(held_out.is_fake, calibration(_pooled(held_out)))
+    calibration = fit_platt(held_out.pooled(), held_out.is_fake)
+    threshold = false_alarm_threshold(held_out.is_fake, calibration(held_out.pooled()))
     # Folds that leave nothing out judge parts that overlap: each picture is scored once.
     once = {row.path: row for part in fold.parts for row in part.rows}
     scores = score_views(model, list(once.values()), plan)
-    p_fake = dict(zip((row.path for row in scores.rows), calibration(_pooled(scores)), strict=True))
+    p_fake = dict(zip((row.path for row in scores.rows), calibration(scores.pooled()), strict=True))
     parts = []
     for part in fold.parts:
         judged = [row for row in part.rows if row.path in p_fake]
@@ -150,10 +150,6 @@ def false_alarm_threshold(
     if allowed >= falling.size:
         return 0.0
     return float(np.nextafter(falling[allowed], 2.0))
-
-
-def _pooled(scores: ViewScores) -> NDArray[np.float32]:
-    return scores.pooled()
 
 
 def _slug(name: str) -> str:

@@ -1,1 +1,0 @@
-"""Aligned fakes: real training pictures sent through small decoders, so that only traces differ."""
