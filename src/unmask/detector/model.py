@@ -81,7 +81,9 @@ class Model:
             The fake logits, shape (n,), and the category logits, shape (n, categories).
         """
         answers = [
-            self._session.run(OUTPUTS, {INPUT: normalise(views[start : start + _VIEWS_A_RUN])})
+            self._session.run(
+                OUTPUTS, {INPUT: normalise(views[start : start + _VIEWS_A_RUN], self.card.scale)}
+            )
             for start in range(0, len(views), _VIEWS_A_RUN)
         ]
         fake, category = zip(*answers, strict=True)
