@@ -8,11 +8,13 @@ import typer
 
 import unmask
 from unmask.cli import data
+from unmask.cli.cache import cache
 from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
 from unmask.cli.evaluate import evaluate
 from unmask.cli.export import export
-from unmask.cli.train import train
+from unmask.cli.inspect import inspect
+from unmask.cli.train import mine, recipes, train
 
 app = typer.Typer(
     name="unmask",
@@ -22,8 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(detect)
+data.app.command()(cache)
 app.add_typer(data.app, name="data")
 app.command()(train)
+app.command()(recipes)
+app.command()(mine)
+app.command()(inspect)
 app.command()(export)
 app.command()(calibrate)
 app.command()(evaluate)

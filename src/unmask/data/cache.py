@@ -70,6 +70,7 @@ def write_cache(
         raise ValueError(f"{out} holds a cache already; name another folder.")
     paths = list(dict.fromkeys(row.path.absolute() for row in rows))
     places: dict[str, dict[str, Any]] = {}
+    unreadable: list[str] = []
     waiting: list[Pixels] = []
     shard = held = total = 0
 
@@ -94,6 +95,7 @@ def write_cache(
             chunk = paths[start : start + _CHUNK]
             for path, pixels in zip(chunk, pool.map(load, chunk), strict=True):
                 if pixels is None:
+                    unreadable.append(str(path))
                     continue
                 stamp = path.stat()
                 places[str(path)] = {
@@ -109,11 +111,16 @@ def write_cache(
         raise ValueError("None of the pictures could be read.")
     if waiting:
         flush()
-    index = {"format": _FORMAT, "shorter_side": shorter_side, "pictures": places}
+    index = {
+        "format": _FORMAT,
+        "shorter_side": shorter_side,
+        "pictures": places,
+        "unreadable": unreadable,
+    }
     new = out / f"{INDEX_FILE}.new"
     new.write_text(json.dumps(index), encoding="utf-8", errors="surrogateescape")
     new.replace(out / INDEX_FILE)
-    return Cached(len(places), total, len(paths) - len(places))
+    return Cached(len(places), total, len(unreadable))
 
 
 class PictureCache:
@@ -133,6 +140,7 @@ class PictureCache:
             if index["format"] != _FORMAT:
                 raise KeyError
             self.places: dict[str, dict[str, Any]] = index["pictures"]
+            self.unreadable = frozenset(index["unreadable"])
         except (OSError, ValueError, KeyError, TypeError):
             raise ValueError(f"{folder} holds no cache; `unmask data cache` makes one.") from None
         self._shards: dict[int, np.ndarray] = {}
@@ -158,9 +166,19 @@ class PictureCache:
         flat = self._map(place["shard"])[start : start + 3 * height * width]
         return np.asarray(flat).reshape(height, width, 3)
 
-    def missing(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows whose pictures are not in the cache."""
-        return [row for row in rows if os.fspath(row.path.absolute()) not in self.places]
+    def check(self, rows: Sequence[Row]) -> None:
+        """Check that the cache was made of these pictures.
+
+        Raises:
+            ValueError: It lacks some, and not because they could not be read.
+        """
+        known = self.unreadable | self.places.keys()
+        absent = [row.path for row in rows if os.fspath(row.path.absolute()) not in known]
+        if absent:
+            raise ValueError(
+                f"The cache {self.folder} lacks {len(absent)} of {len(rows)} pictures, the first "
+                f"is {absent[0]}."
+            )
 
     def _map(self, shard: int) -> np.ndarray:
         if shard not in self._shards:

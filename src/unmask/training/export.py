@@ -14,7 +14,6 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unmask.detector.calibration import sigmoid
@@ -22,14 +21,14 @@ from unmask.detector.card import ModelCard, TrainingData
 from unmask.detector.model import FEATURES, INPUT, OUTPUTS
 from unmask.prepare.views import Scale
 from unmask.training.artefacts import (
-    CONFIG_FILE,
     DATA_FILE,
     ENVIRONMENT_FILE,
     WEIGHTS_FILE,
     read_metadata,
 )
 from unmask.training.config import TrainConfig
-from unmask.training.network import TwoHeadNetwork, network_for
+from unmask.training.finished import load_run as load_run
+from unmask.training.network import TwoHeadNetwork
 
 OPSET = 18
 MAX_DIFFERENCE = 1e-4
@@ -67,22 +66,6 @@ class ExportedNetwork(nn.Module):
             return answers
         heads = [network.fake_head] + [network.category_head] * bool(network.categories)
         return *answers, feature_map, torch.cat([cast(Tensor, head.weight) for head in heads])
-
-
-def load_run(run: Path) -> tuple[TwoHeadNetwork, TrainConfig]:
-    """Load the best weights of a training run, ready to answer.
-
-    Raises:
-        ValueError: The folder holds no finished run.
-    """
-    try:
-        config = TrainConfig.model_validate_json((run / CONFIG_FILE).read_text())
-        state = load_file(run / WEIGHTS_FILE)
-    except FileNotFoundError:
-        raise ValueError(f"{run} holds no finished training run.") from None
-    network = network_for(config, pretrained=False)
-    network.load_state_dict(state)
-    return network.eval(), config
 
 
 class About(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from unmask.data.manifest import Row
+from unmask.data.manifest import Row, select
 from unmask.detector.calibration import sigmoid
 from unmask.media.errors import PictureError
 from unmask.prepare.views import whole_view
 from unmask.training.config import Mining
 from unmask.training.dataset import Reader, read_pixels
+from unmask.training.finished import load_run
+from unmask.training.losses import fake_loss
 from unmask.training.module import Training, gather
+from unmask.training.predict import predict
 from unmask.training.samplers import Draws
 
 COLUMNS = ("path", "label", "category", "generator", "source", "p_fake", "loss")
@@ -71,6 +74,27 @@ def rank(
     return HardExamples(
         [rows[i] for i in seen[order]], seen[order], loss[order], sigmoid(logit[order])
     )
+
+
+def mine(
+    run: Path, rows: Sequence[Row], on_progress: Callable[[int], None] = lambda count: None
+) -> HardExamples:
+    """Rank the training pictures by the loss that a finished run's network has on them.
+
+    Args:
+        run: The folder of the run.
+        rows: A manifest's rows; only ``train`` is read.
+        on_progress: Called with the number of pictures just done.
+
+    Raises:
+        ValueError: The folder holds no finished run, or no picture could be read.
+    """
+    network, config = load_run(run)
+    train_rows = select(rows, "train")
+    found = predict(network, config, train_rows, on_progress=on_progress)
+    fake = torch.tensor([float(train_rows[index].is_fake) for index in found.index])
+    losses = fake_loss(config).each(torch.from_numpy(found.fake_logits).float(), fake)
+    return rank(train_rows, found.index, losses.numpy(), found.fake_logits)
 
 
 def write_hard(

@@ -83,7 +83,7 @@ def train(
     train_rows = add_pseudo_fakes(train_rows, config)
     steps = _steps(len(train_rows), config)
     device = choose_device(config)
-    read: Reader = PictureCache(cache).read if cache else read_pixels
+    read = _reader(rows, cache)
     factors = read_hard(hard, train_rows, config.mining) if hard else {}
     claim(out, config, device)
     if (out / WEIGHTS_FILE).is_file():
@@ -123,6 +123,14 @@ def train(
         keep_best(Path(best.best_model_path), out)
     trainer.strategy.barrier()
     return out / WEIGHTS_FILE
+
+
+def _reader(rows: Sequence[Row], cache: Path | None) -> Reader:
+    if cache is None:
+        return read_pixels
+    pictures = PictureCache(cache)
+    pictures.check(rows)
+    return pictures.read
 
 
 def _steps(pictures: int, config: TrainConfig) -> int:
