@@ -42,8 +42,9 @@ def write_page(results: Sequence[Result], path: Path) -> None:
         "    python benchmarks/recipes.py --data $DATA/manifest.csv      # or: make recipes",
         "",
         "This command trains every recipe of `unmask recipes` on the same pictures and makes this "
-        f"page: {pictures['train']} for training, {pictures['val']} for validation and calibration, "
-        f"{pictures['test']} of the test split, drawn by whole groups and by each source's share. "
+        f"page: {pictures['train']} for training, {pictures['val']} for validation and "
+        f"calibration, {pictures['test']} of the test split, drawn by whole groups and by each "
+        "source's share. "
         f"On top of each recipe: `{settings}`. What is finished is not trained again. `--train`, "
         "`--val`, `--test` and `--epochs` lift the caps; `--download` starts from the ImageNet "
         "weights of timm's hub.",
@@ -75,7 +76,8 @@ def write_page(results: Sequence[Result], path: Path) -> None:
         "the recipe's own calibration, fitted on validation. ECE: calibration error. Milliseconds: "
         "median CPU time on one core with ONNX Runtime, decoding included, one view a picture "
         "unless `views` says more (mirror images are not in it). A multiply-add counts as two "
-        "operations. Training: CPU minutes, on two cores about half of that by the clock.",
+        "operations. Training: CPU minutes, on two cores about half of that by the clock. ‡ Its "
+        "class-activation maps would not be exact, so that the exported model has none.",
         "",
         "## Each generator",
         "",
@@ -87,9 +89,8 @@ def write_page(results: Sequence[Result], path: Path) -> None:
         "## What the makers claim",
         "",
         "Six of the recipes follow published student systems. Their claims were made on other "
-        "data, with ImageNet weights where the system uses them, and with full training; **the data "
-        "differ, so the columns cannot be compared with each other**. They stand side by side to "
-        "show how far a claim on one's own validation pictures can lie from figures on others'.",
+        "data, with ImageNet weights where the system uses them, and with full training; **the "
+        "data differ, so the columns cannot be compared with each other**.",
         "",
         "| recipe | their claim, on their own data | test accuracy here | test AUC here |",
         "| --- | --- | --- | --- |",
@@ -113,9 +114,9 @@ def _advice(results: Sequence[Result], *, random: bool) -> list[str]:
     ]
     phone = best(small or list(results))
     gpu = (
-        "- **A GPU and a network**: not measured here. `efficientnetv2-duel` has the highest of the "
-        "published claims and a small backbone; start there with `pretrained=timm`, and run this "
-        "comparison with `--download` before you believe it."
+        "- **A GPU and a network**: not measured here. `efficientnetv2-duel` makes the highest "
+        "claim on many pictures of many generators, with a small backbone; start there "
+        "with `pretrained=timm`, and run this comparison with `--download` before you believe it."
         if random
         else f"- **A GPU**: `{best(list(results))['recipe']}`, the highest test AUC of all."
     )
