@@ -5,7 +5,7 @@ DATA ?= ../shared/data
 RUN ?= runs/unmask-lite0
 MODEL := src/unmask/weights/unmask-lite0.onnx
 
-.PHONY: demo test model results benchmark clean
+.PHONY: demo test model results recipes faults benchmark clean
 
 demo: .venv/core
 	$(BIN)/unmask detect examples
@@ -27,8 +27,16 @@ model: .venv/dev
 results: .venv/dev
 	$(BIN)/unmask evaluate --data $(DATA)/manifest.csv --markdown docs/results.md --into-card
 
+# Every recipe on a small subset, side by side (about half a CPU hour; what is finished stays).
+recipes: .venv/dev
+	$(BIN)/python benchmarks/recipes.py --data $(DATA)/manifest.csv
+
+faults: .venv/dev
+	$(BIN)/python benchmarks/faults.py --data $(DATA)/manifest.csv
+
 benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/training.py --data $(DATA)/manifest.csv
 
 clean:
 	rm -rf .venv runs build dist
