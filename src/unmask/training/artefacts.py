@@ -43,7 +43,7 @@ def claim(out: Path, config: TrainConfig, device: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     path = out / CONFIG_FILE
     if path.exists():
-        if TrainConfig.model_validate_json(path.read_text()) != config:
+        if _read_config(path) != config:
             raise ValueError(f"{out} holds a run with another configuration; name another folder.")
         return
     environment = {
@@ -142,6 +142,13 @@ def best_figures(run: Path) -> dict[str, float]:
         return {}
     best = max(rows, key=lambda row: float(row[MONITOR]))
     return {name: float(value) for name, value in best.items()}
+
+
+def _read_config(path: Path) -> TrainConfig | None:
+    try:
+        return TrainConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
 
 
 def _write(path: Path, text: str) -> None:

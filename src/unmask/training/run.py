@@ -20,15 +20,18 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from unmask.data.cache import PictureCache
 from unmask.data.manifest import Row, check_trainable, select
 from unmask.prepare.views import ViewPlan
+from unmask.training.artefacts import CONFIG_FILE as CONFIG_FILE
+from unmask.training.artefacts import DATA_FILE as DATA_FILE
+from unmask.training.artefacts import ENVIRONMENT_FILE as ENVIRONMENT_FILE
 from unmask.training.artefacts import (
     LAST_FILE,
-    WEIGHTS_FILE,
     check_room,
     claim,
     keep_best,
     write_data,
     write_unreadable,
 )
+from unmask.training.artefacts import WEIGHTS_FILE as WEIGHTS_FILE
 from unmask.training.config import TrainConfig
 from unmask.training.dataset import EvaluationViews, Reader, TrainingViews, loader, read_pixels
 from unmask.training.device import choose_device, describe
@@ -107,12 +110,13 @@ def train(
     resume = last.is_file()
     module = Training(config, train_rows, val_rows, steps, pretrained=not resume)
     check_room(out, sum(p.numel() for p in module.network.parameters()))
-    best = ModelCheckpoint(
-        out, filename="best", monitor=MONITOR, mode="max", save_last=True,
-        enable_version_counter=False,
-    )  # fmt: skip
+    # Both after the epoch's row is in the log, so that no checkpoint is ahead of it. The last one
+    # apart from the best: as an option of that one it would wait for the next better epoch.
+    often = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    best = ModelCheckpoint(out, filename="best", monitor=MONITOR, mode="max", **often)
+    newest = ModelCheckpoint(out, filename=Path(LAST_FILE).stem, **often)
     mining = MineHardExamples(config.mining, train_rows, sampler, out, read)
-    trainer = _trainer(out, config, device, [best, mining], progress=progress)
+    trainer = _trainer(out, config, device, [best, newest, mining], progress=progress)
     tell(describe(device, config))
     with warnings.catch_warnings():
         # Lightning's advice on workers and logging is not for who runs a command.
