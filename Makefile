@@ -5,7 +5,8 @@ DATA ?= ../shared/data
 RUN ?= runs/unmask-lite0
 MODEL := src/unmask/weights/unmask-lite0.onnx
 
-.PHONY: demo test model results robustness generalisation benchmark faithfulness peers clean
+.PHONY: demo test model results robustness generalisation recipes faults benchmark faithfulness \
+    peers clean
 
 demo: .venv/core
 	$(BIN)/unmask detect examples
@@ -42,8 +43,16 @@ generalisation: .venv/dev
 	        --out runs/leave-one-out --folds benchmarks/leave-one-$$kind-out.json || exit; \
 	done
 
+# Every recipe on a small subset, side by side (about half a CPU hour; what is finished stays).
+recipes: .venv/dev
+	$(BIN)/python benchmarks/recipes.py --data $(DATA)/manifest.csv
+
+faults: .venv/dev
+	$(BIN)/python benchmarks/faults.py --data $(DATA)/manifest.csv
+
 benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/training.py --data $(DATA)/manifest.csv
 
 # Are heatmaps true? Figures go into docs/explain.md (about 5 minutes of CPU time).
 faithfulness: .venv/dev

@@ -105,9 +105,7 @@ def test_the_plan_that_scores_best_is_chosen() -> None:
     rows = [Row(Path(str(i)), "fake" if i % 2 else "real", source="s") for i in range(400)]
     fake = rng.normal(0, 1, (400, 6)).astype(np.float32)
     fake[:, 5] += [2.0 * (i % 2) for i in range(400)]
-    scores = ViewScores(
-        rows, fake, np.zeros((400, 6, 3), np.float32), np.zeros(400, np.float32)
-    )
+    scores = ViewScores(rows, fake, np.zeros((400, 6, 3), np.float32), np.zeros(400, np.float32))
     best = choose_plan(score_plans(scores, 64))
     assert (best.plan.whole, best.plan.crops, best.columns) == (False, 1, (5,))
 

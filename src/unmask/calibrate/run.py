@@ -155,11 +155,13 @@ def _decide(
     answered = (p_fake < band.real_below) | (p_fake >= band.fake_from)
     wrong = (p_fake >= 0.5) != is_fake
 
-    categories = softmax(scores.category_logits[:, best.columns].mean(1))
     truth = np.array([_category_index(card, row) for row in scores.rows])
     labelled = truth >= 0
-    hits = categories.argmax(1)[labelled] == truth[labelled]
-    confidence = categories.max(1)[labelled]
+    hits, confidence = np.empty(0), np.empty(0)
+    # A model without categories labels none, and has no logits to take a maximum of.
+    if labelled.any():
+        categories = softmax(scores.category_logits[labelled][:, best.columns].mean(1))
+        hits, confidence = categories.argmax(1) == truth[labelled], categories.max(1)
 
     validation = {
         "pictures": float(len(scores.rows)),
@@ -191,4 +193,4 @@ def _decide(
 
 
 def _category_index(card: ModelCard, row: Row) -> int:
-    return card.categories.index(row.category) if row.category else -1
+    return card.categories.index(row.category) if row.category in card.categories else -1

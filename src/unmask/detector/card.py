@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unmask.detector.calibration import Calibration, CalibrationName, Platt
-from unmask.prepare.views import ViewPlan
+from unmask.prepare.views import Scale, ViewPlan
 
 
 class ModelError(ValueError):
@@ -66,8 +66,9 @@ class ModelCard(_Frozen):
         inputs: The graph's inputs in words: name, type, shape and range.
         outputs: The graph's outputs in words.
         views: How a picture becomes views.
+        scale: Which numbers the network sees for the values 0 to 255.
         pooling: How the logits of the views become one.
-        categories: Names of the category logits, in order.
+        categories: Names of the category logits, in order; empty for a model that tells none.
         calibration: From pooled fake logit to probability, fitted on validation. An exported model
             has none yet: calibration is the identity, and nothing is ``unsure``.
         alternatives: Every calibration fitted on the same pictures, by name.
@@ -93,6 +94,7 @@ class ModelCard(_Frozen):
     inputs: str
     outputs: str
     views: ViewPlan
+    scale: Scale = "symmetric"
     pooling: Literal["mean of logits"] = "mean of logits"
     categories: tuple[str, ...]
     calibration: Calibration = Platt()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.detector.calibration import CalibrationName, softmax
+from unmask.detector.calibration import CalibrationName, Probabilities, softmax
 from unmask.detector.ensemble import load_model
 from unmask.detector.model import Device, ViewModel
 from unmask.media.decode import (
@@ -168,7 +168,7 @@ class Detector:
         if readable:
             fake_logits, category_logits = self.model.answer(readable)
             p_fakes, banded = self._calibration(fake_logits), self._band_on(fake_logits)
-            categories = softmax(category_logits)
+            categories = softmax(category_logits) if self.model.card.categories else None
         share = (time.perf_counter() - started) / max(1, len(readable))
         verdicts, place = [], 0
         for prepared in batch:
@@ -176,12 +176,13 @@ class Detector:
             if prepared.views is None:
                 verdict = Verdict(prepared.name, error=prepared.error, milliseconds=milliseconds)
             else:
-                p_fake, confidence = float(p_fakes[place]), float(categories[place].max())
+                p_fake = float(p_fakes[place])
+                category, confidence = self._category(categories, place)
                 verdict = Verdict(
                     path=prepared.name,
                     verdict=self._call(float(banded[place])),
                     p_fake=p_fake,
-                    category=self._category(int(categories[place].argmax()), confidence),
+                    category=category,
                     category_confidence=confidence,
                     milliseconds=milliseconds + 1000 * share,
                 )
@@ -194,9 +195,14 @@ class Detector:
             return "fake"
         return "real" if banded < self._real_below else "unsure"
 
-    def _category(self, likeliest: int, confidence: float) -> str:
-        card = self.model.card
-        return card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER
+    def _category(self, categories: Probabilities | None, place: int) -> tuple[str, float]:
+        """Return a picture's category and how sure it is; a model without any says ``other``."""
+        if categories is None:
+            return CATEGORY_OTHER, 0.0
+        card, confidence = self.model.card, float(categories[place].max())
+        if confidence < card.category_cut:
+            return CATEGORY_OTHER, confidence
+        return card.categories[int(categories[place].argmax())], confidence
 
 
 def read_pixels(picture: Picture, limits: Limits = DEFAULT_LIMITS) -> Pixels:

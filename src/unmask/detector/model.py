@@ -181,7 +181,7 @@ class Model(ViewModel):
         """Answer for views, as `ViewModel` says."""
         weights = self._whole_weights(len(views), counts)
         answers = [
-            self._run(OUTPUTS, normalise(part), weight)
+            self._run(OUTPUTS, normalise(part, self.card.scale), weight)
             for part, weight in zip(in_runs(views), in_runs(weights), strict=True)
         ]
         fake, category = zip(*answers, strict=True)
@@ -193,7 +193,9 @@ class Model(ViewModel):
             return super().parts(views)
         whole = np.zeros(len(views), dtype=np.float32)
         whole[0] = 1
-        fake, category, logits = self._run((*OUTPUTS, WHOLE_LOGIT), normalise(views), whole)
+        fake, category, logits = self._run(
+            (*OUTPUTS, WHOLE_LOGIT), normalise(views, self.card.scale), whole
+        )
         fake[0] -= logits[0]
         return Parts(fake, category, logits[0])
 

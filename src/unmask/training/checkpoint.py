@@ -80,7 +80,7 @@ class Checkpoint(ViewModel):
         fake, category = [], []
         with torch.inference_mode():
             for part in in_runs(views):
-                batch = torch.from_numpy(normalise(part)).to(
+                batch = torch.from_numpy(normalise(part, self.card.scale)).to(
                     self.device, memory_format=torch.channels_last
                 )
                 fake_logit, category_logits = self._network(batch)

@@ -23,12 +23,16 @@ from unmask.training.clip.features import SIZE, tower_features
 from unmask.training.clip.fuse import OPSET, Probe, fuse
 from unmask.training.clip.probe import fit_head, weigh
 from unmask.training.clip.tower import read_tower
+from unmask.training.config import TrainConfig
+from unmask.training.pseudo import add_pseudo_fakes
 
 DEPTH, UNITS, TAPS = 5, 2112, (1, 2, 3, 4)
 """Blocks kept of the tower, hidden units kept in each, and the blocks that the head reads.
 
 As many as 20 MB and 60 ms a picture allow; the middle blocks tell most (see docs/model.md)."""
-DEGRADED, STRENGTH = 2, 0.01
+DEGRADED, SELF_BLENDED, STRENGTH = 2, 0.5, 0.01
+"""Degraded versions of each training picture, the share of real faces that get a self-blended
+pseudo-fake, and the inverse strength of the head's L2 penalty."""
 _REFERENCE_PICTURES = 96
 
 
@@ -66,12 +70,13 @@ def build(
     if small.card.views.size != SIZE or not small.card.views.whole:
         raise ValueError(f"The network must look at the whole picture, at {SIZE} pixels.")
     train, val = select(rows, "train"), select(rows, "val")
+    faked = add_pseudo_fakes(train, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
     whole = read_tower(tower, DEPTH)
     report(f"making {DEPTH} blocks small")
     rounded, matrices = compress(whole, _reference(train, seed), UNITS)
     report("looking at the training and validation pictures")
     learnt = tower_features(
-        rounded, matrices, TAPS, train, degraded=DEGRADED, seed=seed, on_progress=on_progress
+        rounded, matrices, TAPS, faked, degraded=DEGRADED, seed=seed, on_progress=on_progress
     )
     head = fit_head(learnt, STRENGTH)
     seen = tower_features(rounded, matrices, TAPS, val, on_progress=on_progress)
@@ -104,6 +109,7 @@ def build(
                     "read_at": TAPS,
                     "head_strength": STRENGTH,
                     "degraded_versions": DEGRADED,
+                    "self_blended": SELF_BLENDED,
                     "head_counts": own,
                     "network_counts": other,
                 },

@@ -17,10 +17,11 @@ from unmask.data.manifest import Row
 from unmask.media.decode import Pixels, decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import crop_at, normalise, resize_shorter, whole_view
-from unmask.training.augment import degrade, rescale
+from unmask.training.augment.forensic import degrade, rescale
 from unmask.training.clip.compress import FourBit
 from unmask.training.clip.graph import Nodes, tower_nodes
 from unmask.training.clip.tower import Tower
+from unmask.training.pseudo import make_pseudo
 
 SIZE = 224
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def tower_features(
         tower: The tower, its weights rounded.
         matrices: Its matrices in four bits.
         taps: Blocks, from 0, whose outputs are wanted.
-        rows: The pictures; unreadable ones are logged and left out.
+        rows: The pictures, pseudo-fakes among them; unreadable ones are logged and left out.
         degraded: Degraded versions of each besides the clean one. Pictures of one group, as a photo
             and its altered twin, are degraded alike.
         seed: Of the degradations.
@@ -66,13 +67,13 @@ def tower_features(
 
     def look(row: Row) -> NDArray[np.float16] | None:
         try:
-            pixels = decode(read_bytes(row.path))
+            pixels = make_pseudo(row, decode(read_bytes(row.path)), seed + hash_of(row.group))
         except PictureError as error:
             log.warning("skipped %s: %s", row.path, error)
             return None
         views = [whole_view(pixels, SIZE)]
         for version in range(degraded):
-            key = abs(hash_of(row.group or str(row.path)))
+            key = hash_of(row.group or str(row.path))
             views.append(_degraded(pixels, np.random.default_rng((seed, version, key))))
         (seen,) = session.run(None, {"views": normalise(np.stack(views))})
         return np.asarray(seen, dtype=np.float16)

@@ -23,7 +23,7 @@ _RESAMPLERS = (
 )
 
 
-def training_view(
+def forensic_view(
     pixels: Pixels,
     size: int,
     rng: np.random.Generator,
