@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from unmask.detector.model import FEATURES, INPUT, OUTPUTS, WHOLE_LOGIT, WHOLE_WEIGHT
+from unmask.detector.card import ModelCard
+from unmask.detector.model import FEATURES, INPUT, OUTPUTS, WHOLE_LOGIT, WHOLE_WEIGHT, Model
+from unmask.prepare.views import ViewPlan, normalise
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
 from unmask.training.clip.fuse import Probe, fuse
 from unmask.training.clip.tower import GRID, HEADS, PATCH, Block, Linear, Norm, Tower, read_tower
@@ -177,6 +180,34 @@ def test_the_mean_over_views_is_network_and_tower_together(
     np.testing.assert_allclose(
         fake - np.einsum("nkhw,k->nhw", features, heads[0]).mean((1, 2)), probe.bias, atol=1e-3
     )
+
+
+def test_a_model_counts_the_tower_once_a_picture(
+    small: tuple[Tower, list[dict[str, FourBit]]], tmp_path: Path
+) -> None:
+    weights = np.random.default_rng(2).normal(size=len(TAPS) * CHANNELS).astype(np.float32)
+    data = fuse(_network(), *small, Probe(TAPS, weights, 0.25, 0.5)).SerializeToString()
+    path = tmp_path / "both.onnx"
+    path.write_bytes(data)
+    ModelCard(
+        name="both", created="2026-01-01", sha256=hashlib.sha256(data).hexdigest(), opset=21,
+        inputs="", outputs="", views=ViewPlan(size=224, crops=2), categories=("a", "b", "c"),
+        licence="", intended_use="", training={},
+    ).write(ModelCard.path_for(path))  # fmt: skip
+    model = Model(path)
+    rng = np.random.default_rng(4)
+    first, second = rng.integers(0, 256, (2, 3, 224, 224, 3), dtype=np.uint8)
+    both, _ = model.answer([first, second])
+    assert both[0] == pytest.approx(model(first)[0].mean(), abs=1e-4)
+    assert both[1] == pytest.approx(model(second)[0].mean(), abs=1e-4)
+    # Any choice of views can be pooled afterwards; fewer crops leave the tower's part as it is.
+    parts = model.parts(first)
+    assert parts.fake_logits.mean() + parts.whole_logit == pytest.approx(both[0], abs=1e-4)
+    fewer = parts.fake_logits[:2].mean() + parts.whole_logit
+    assert model.answer([first[:2]])[0][0] == pytest.approx(fewer, abs=1e-4)
+    assert abs(parts.whole_logit) > 0.1
+    found = model.features(normalise(np.concatenate([first, second])), [3, 3])
+    np.testing.assert_allclose(found.fake_logits.reshape(2, 3).mean(1), both, atol=1e-4)
 
 
 def test_a_file_that_is_no_tower_is_one_sentence(tmp_path: Path) -> None:

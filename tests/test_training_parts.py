@@ -335,7 +335,7 @@ def test_the_device_is_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_recipe_for_the_shipped_model_means_what_it_meant() -> None:
-    config = read_config(Path(__file__).parents[1] / "recipes" / "unmask-lite0" / "train.yaml")
+    config = read_config(Path(__file__).parents[1] / "recipes" / "unmask-duo" / "train.yaml")
     assert (config.sampler, config.augmentation, config.loss) == ("pairs", "forensic", "bce")
     assert (config.schedule, config.clip, config.accumulate) == ("cosine", 1.0, 1)
     assert (config.scale, config.heads, config.classifier) == ("symmetric", "both", "linear")

@@ -16,18 +16,19 @@ def fuse(
     tower: Annotated[Path, typer.Option(help="An ONNX export of CLIP ViT-B/16's image tower.")],
     data: Annotated[Path, typer.Option(help="The manifest; its test split is not touched.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write; its card goes beside it.")],
-    name: Annotated[str, typer.Option(help="The model's name; the file's if not given.")] = "",
+    about: Annotated[Path, typer.Option(help="JSON with name, licence and intended_use.")],
 ) -> None:
     """Put CLIP's first blocks, made small, beside a network; calibrate the result next."""
     with clean_errors():
         from unmask.data.manifest import read_manifest
         from unmask.training.clip.build import build
+        from unmask.training.export import About
 
         rows = [row for row in read_manifest(data) if row.split != "test"]
         with counted("looking", len(rows)) as advance:
             card = build(
                 network, tower, rows, out,
-                name=name or out.stem, report=typer.echo, on_progress=advance,
+                about=About.read(about), report=typer.echo, on_progress=advance,
             )  # fmt: skip
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, sha256 {card.sha256[:12]}")
     typer.echo("Not calibrated yet: run `unmask calibrate` next.")

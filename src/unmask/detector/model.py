@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unmask.detector.card import ModelCard, ModelError
 from unmask.prepare.views import Views, normalise
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-lite0.onnx"
+SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
 Device = Literal["auto", "cpu", "cuda"]
 Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
@@ -26,7 +26,6 @@ WHOLE_WEIGHT, WHOLE_LOGIT = "whole_weight", "whole_logit"
 branch logit counts (zero: the branch does not look), and an output, those logits unweighted."""
 
 _VIEWS_A_RUN = 16
-Kind = TypeVar("Kind", bound=np.generic)
 # ONNX Runtime computes all outputs otherwise, the large feature maps too.
 _ONLY_WHAT_IS_ASKED = ort.RunOptions()
 _ONLY_WHAT_IS_ASKED.only_execute_path_to_fetches = True
@@ -102,12 +101,14 @@ class ViewModel(ABC):
         """Whether it can say what explains its answers."""
         return False
 
-    def features(self, inputs: NDArray[np.float32]) -> Features:
+    def features(
+        self, inputs: NDArray[np.float32], counts: Sequence[int] | None = None
+    ) -> Features:
         """Answer for network inputs, and say what explains the answers.
 
         Args:
-            inputs: Of one picture's views, as `normalise` returns them, float32, shape (n, 3, size,
-                size).
+            inputs: Views as `normalise` returns them, float32, shape (n, 3, size, size).
+            counts: How many of them belong to each picture; None where all belong to one.
 
         Raises:
             ModelError: The model puts out no such features.
@@ -179,10 +180,9 @@ class Model(ViewModel):
 
     def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
         """Answer for views, as `ViewModel` says."""
-        weights = self._whole_weights(len(views), counts)
         answers = [
-            self._run(OUTPUTS, normalise(part, self.card.scale), weight)
-            for part, weight in zip(in_runs(views), in_runs(weights), strict=True)
+            self._run(OUTPUTS, normalise(views[run], self.card.scale), weights)
+            for run, weights in self._runs(len(views), counts)
         ]
         fake, category = zip(*answers, strict=True)
         return np.concatenate(fake), np.concatenate(category)
@@ -204,14 +204,15 @@ class Model(ViewModel):
         """Whether the file has the outputs that explain its answers."""
         return set(FEATURES) <= {output.name for output in self._session.get_outputs()}
 
-    def features(self, inputs: NDArray[np.float32]) -> Features:
+    def features(
+        self, inputs: NDArray[np.float32], counts: Sequence[int] | None = None
+    ) -> Features:
         """Answer for network inputs, as `ViewModel` says."""
         if not self.explains:
             return super().features(inputs)
-        weights = self._whole_weights(len(inputs), None)
         parts = [
-            self._run((*OUTPUTS, *FEATURES), part, weight)
-            for part, weight in zip(in_runs(inputs), in_runs(weights), strict=True)
+            self._run((*OUTPUTS, *FEATURES), inputs[run], weights)
+            for run, weights in self._runs(len(inputs), counts)
         ]
         fake, category, maps, heads = zip(*parts, strict=True)
         return Features(
@@ -223,13 +224,27 @@ class Model(ViewModel):
         """Whether a branch of the model looks at whole pictures alone."""
         return any(one.name == WHOLE_WEIGHT for one in self._session.get_inputs())
 
-    def _whole_weights(self, views: int, counts: Sequence[int] | None) -> NDArray[np.float32]:
-        """Weigh the branch for whole pictures: the mean over a picture's views has it once."""
-        weights = np.zeros(views, dtype=np.float32)
-        if self.card.views.whole:
-            counts = [views] if counts is None else counts
-            weights[np.cumsum([0, *counts[:-1]])] = counts
-        return weights
+    def _runs(
+        self, views: int, counts: Sequence[int] | None
+    ) -> list[tuple[slice, NDArray[np.float32]]]:
+        """Cut views into runs; say of each which views and how the branch for wholes weighs them.
+
+        With such a branch a run holds views of one picture alone: it rounds to 8 bits what it sees
+        in a run, so that a picture's answer would depend on its neighbours otherwise.
+        """
+        if not self._looks_at_wholes:
+            counts = [views]
+        runs, first = [], 0
+        for count in counts or [views]:
+            for start in range(first, first + count, _VIEWS_A_RUN):
+                run = slice(start, min(start + _VIEWS_A_RUN, first + count))
+                weights = np.zeros(run.stop - run.start, dtype=np.float32)
+                if start == first and self.card.views.whole:
+                    # The mean over the picture's views then has the branch's logit once.
+                    weights[0] = count
+                runs.append((run, weights))
+            first += count
+        return runs
 
     def _run(
         self, outputs: Sequence[str], inputs: NDArray[np.float32], weights: NDArray[np.float32]
@@ -240,7 +255,7 @@ class Model(ViewModel):
         return list(self._session.run(outputs, feed, _ONLY_WHAT_IS_ASKED))
 
 
-def in_runs(views: NDArray[Kind]) -> list[NDArray[Kind]]:
+def in_runs(views: Views) -> list[Views]:
     """Cut views into what one inference takes: more gains nothing on a CPU and costs memory."""
     return [views[start : start + _VIEWS_A_RUN] for start in range(0, len(views), _VIEWS_A_RUN)]
 

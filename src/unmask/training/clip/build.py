@@ -24,6 +24,7 @@ from unmask.training.clip.fuse import OPSET, Probe, fuse
 from unmask.training.clip.probe import fit_head, weigh
 from unmask.training.clip.tower import read_tower
 from unmask.training.config import TrainConfig
+from unmask.training.export import About
 from unmask.training.pseudo import add_pseudo_fakes
 
 DEPTH, UNITS, TAPS = 5, 2112, (1, 2, 3, 4)
@@ -42,7 +43,7 @@ def build(
     rows: Sequence[Row],
     out: Path,
     *,
-    name: str,
+    about: About,
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int], None] = lambda count: None,
@@ -57,7 +58,7 @@ def build(
         tower: An ONNX export of CLIP ViT-B/16, see `read_tower`.
         rows: A manifest's rows; only ``train`` and ``val`` are read.
         out: The ONNX file to write.
-        name: The model's name.
+        about: What the card says besides.
         seed: Of the pictures that say which weights matter, and of the degradations.
         report: Called with a line now and then.
         on_progress: Called with the number of pictures just done.
@@ -89,7 +90,9 @@ def build(
     out.write_bytes(data)
     card = small.card.model_copy(
         update={
-            "name": name,
+            "name": about.name,
+            "licence": about.licence,
+            "intended_use": about.intended_use,
             "created": datetime.now(UTC).date().isoformat(),
             "sha256": hashlib.sha256(data).hexdigest(),
             "opset": OPSET,
