@@ -120,6 +120,7 @@ def run_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "figures": [figure.model_dump() for figure in found],
         "pictures": {split: len(part) for split, part in parts.items()},
         "settings": settings,
+        "caps": [f"--{name} {getattr(options, name)}" for name in ("train", "val", "test")],
         "machine": {"machine": platform.machine(), "cores": os.cpu_count()},
     }
 
@@ -151,10 +152,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("runs/recipes"))
-    parser.add_argument("--train", type=int, default=200, help="training pictures")
-    parser.add_argument("--val", type=int, default=80)
-    parser.add_argument("--test", type=int, default=240)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--train", type=int, default=600, help="training pictures")
+    parser.add_argument("--val", type=int, default=160)
+    parser.add_argument("--test", type=int, default=400)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--precision", default="32-true", help="bf16-mixed is faster on a GPU")
     parser.add_argument("--download", action="store_true", help="ImageNet weights from timm's hub")

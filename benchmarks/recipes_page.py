@@ -35,11 +35,12 @@ def write_page(results: Sequence[Result], path: Path) -> None:
     """
     first = results[0]
     pictures, settings = first["pictures"], " ".join(first["settings"])
+    caps, epochs = " ".join(first["caps"]), first["settings"][0].removeprefix("epochs=")
     random = [r["recipe"] for r in results if r["started_from"] != r["made_to_start_from"]]
     lines = [
         "# Recipes, side by side",
         "",
-        "    python benchmarks/recipes.py --data $DATA/manifest.csv      # or: make recipes",
+        f"    python benchmarks/recipes.py --data $DATA/manifest.csv {caps} --epochs {epochs}",
         "",
         "This command trains every recipe of `unmask recipes` on the same pictures and makes this "
         f"page: {pictures['train']} for training, {pictures['val']} for validation and "

@@ -34,17 +34,22 @@ _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
 _COPIES = 2 * 4 + 1
 
 
-def claim(out: Path, config: TrainConfig, device: str) -> None:
-    """Write the run's configuration and environment, or refuse a folder that holds another run.
+def check_folder(out: Path, config: TrainConfig) -> None:
+    """Make the run's folder, or refuse one that holds another run.
 
     Raises:
         ValueError: It holds a run of another configuration.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / CONFIG_FILE
+    if path.exists() and _read_config(path) != config:
+        raise ValueError(f"{out} holds a run with another configuration; name another folder.")
+
+
+def claim(out: Path, config: TrainConfig, device: str) -> None:
+    """Write the run's configuration and environment; what an earlier start wrote stays."""
+    path = out / CONFIG_FILE
     if path.exists():
-        if _read_config(path) != config:
-            raise ValueError(f"{out} holds a run with another configuration; name another folder.")
         return
     environment = {
         "unmask": __version__,

@@ -110,13 +110,16 @@ class Training(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss, accuracy and AUC, over all pictures and as a mean over sources."""
-        gathered = gather(self.answers)
+        gathered, trained = gather(self.answers), gather(self.epoch_losses)
         self.answers.clear()
-        if not gathered:
-            raise ValueError("None of the validation pictures could be read.")
-        parts = zip(*gathered, strict=True)
+        for split, parts in (("training", trained), ("validation", gathered)):
+            if not parts:
+                raise ValueError(f"None of the {split} pictures could be read.")
+        for split, found in self.unreadable.items():
+            everyone = gather([(torch.tensor(sorted(found), dtype=torch.long),)])
+            self.unreadable[split] = {index for (part,) in everyone for index in part.tolist()}
         fake_logit, category_logits, fake, category, index = (
-            torch.cat([one.to(self.device) for one in part]) for part in parts
+            torch.cat([one.to(self.device) for one in part]) for part in zip(*gathered, strict=True)
         )
         target = fake.long()
         names = [self.sources[i] for i in index.tolist()]
@@ -135,9 +138,9 @@ class Training(L.LightningModule):
             "val_category_accuracy": _hits(category_logits, category),
         }
         # The training epoch is complete by now.
-        train_auc = self._train_auc()
-        if train_auc is not None:
-            figures["train_auc"] = train_auc
+        _, _, train_logit, train_fake = (torch.cat(part) for part in zip(*trained, strict=True))
+        if train_fake.unique().numel() == 2:
+            figures["train_auc"] = binary_auroc(train_logit, train_fake.long()).to(self.device)
         # Every process has gathered all answers, so that all log the same.
         self.log_dict(figures, prog_bar=True, sync_dist=True)
 
@@ -148,16 +151,6 @@ class Training(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the configuration, and with it the faults, into the checkpoint."""
         checkpoint[CHECKPOINT_KEY] = {"config": self.config.model_dump_json()}
-
-    def _train_auc(self) -> Tensor | None:
-        """Return the AUC over the epoch's training views; None where a label is absent."""
-        parts = gather(list(self.epoch_losses))
-        if not parts:
-            return None
-        _, _, fake_logit, fake = (torch.cat(part) for part in zip(*parts, strict=True))
-        if fake.unique().numel() < 2:
-            return None
-        return binary_auroc(fake_logit, fake.long()).to(self.device)
 
     def _ask(self, views: Tensor) -> Answers:
         fake_logit, category_logits = self.network(views)

@@ -25,6 +25,7 @@ from unmask.training.artefacts import DATA_FILE as DATA_FILE
 from unmask.training.artefacts import ENVIRONMENT_FILE as ENVIRONMENT_FILE
 from unmask.training.artefacts import (
     LAST_FILE,
+    check_folder,
     check_room,
     claim,
     keep_best,
@@ -88,11 +89,10 @@ def train(
     device = choose_device(config)
     read = _reader(rows, cache)
     factors = read_hard(hard, train_rows, config.mining) if hard else {}
-    claim(out, config, device)
+    check_folder(out, config)
     if (out / WEIGHTS_FILE).is_file():
         tell(f"{out} holds a finished run; it is left as it is.")
         return out / WEIGHTS_FILE
-    write_data(out, manifest_rows)
     fault_banner(config.faults)
     L.seed_everything(config.seed, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -110,6 +110,9 @@ def train(
     resume = last.is_file()
     module = Training(config, train_rows, val_rows, steps, pretrained=not resume)
     check_room(out, sum(p.numel() for p in module.network.parameters()))
+    # Only now: a run that could not start leaves the folder free for a better one.
+    claim(out, config, device)
+    write_data(out, manifest_rows)
     # Both after the epoch's row is in the log, so that no checkpoint is ahead of it. The last one
     # apart from the best: as an option of that one it would wait for the next better epoch.
     often = {"save_on_train_epoch_end": True, "enable_version_counter": False}
