@@ -138,14 +138,14 @@ def test_the_calibration_that_data_was_made_by_is_chosen() -> None:
 
 
 def test_a_calibration_is_judged_on_groups_it_has_not_seen() -> None:
-    # Each group is one picture fifty times: only a fit that has seen a group knows its label.
+    # Each group is one picture fifty times, its label a coin: who has seen it seems to know it.
     rng = np.random.default_rng(4)
     logits = np.repeat(rng.normal(0, 1, 60), 50) + rng.normal(0, 1e-3, 3000)
     is_fake = np.repeat(rng.random(60) < 0.5, 50)
     groups = np.repeat(np.arange(60), 50).astype(str).tolist()
     whole = {score.name: score for score in score_calibrations(logits, is_fake, groups)}
     alone = {score.name: score for score in score_calibrations(logits, is_fake, [""] * 3000)}
-    assert alone["isotonic"].log_loss < 0.4 < 0.69 < whole["isotonic"].log_loss
+    assert alone["isotonic"].log_loss < 0.67 < 0.75 < whole["isotonic"].log_loss
 
 
 def test_too_few_pictures_are_not_cross_validated(toy: Toy, toy_model: Path) -> None:
@@ -191,16 +191,16 @@ def test_all_calibrations_call_the_same_pictures(toy: Toy, toy_model: Path) -> N
     paths = [row.path for row in toy.rows if row.split == "test"]
     own = list(Detector(toy_model).detect_many(paths))
     assert {verdict.verdict for verdict in own} > {"real"}
+    raw = [verdict.p_fake for verdict in Detector(toy_model, calibration="none").detect_many(paths)]
+    order = np.argsort(raw)
     names: tuple[CalibrationName, ...] = ("platt", "temperature", "isotonic", "beta", "none")
     for name in names:
         other = list(Detector(toy_model, calibration=name).detect_many(paths))
         assert [verdict.verdict for verdict in other] == [verdict.verdict for verdict in own]
-        order = np.argsort([verdict.p_fake for verdict in own], kind="stable")
         assert np.all(np.diff(np.array([verdict.p_fake for verdict in other])[order]) >= -1e-12)
-    raw = Detector(toy_model, calibration="none").detect(paths[0]).p_fake
     model = Model(toy_model)
     views = make_views(decode(read_bytes(paths[0])), model.card.views)
-    assert raw == pytest.approx(float(sigmoid(model.answer([views])[0])[0]))
+    assert raw[0] == pytest.approx(float(sigmoid(model.answer([views])[0])[0]), abs=1e-5)
 
 
 def test_a_card_names_only_what_was_fitted(toy_model: Path) -> None:

@@ -240,7 +240,7 @@ def test_the_committed_recipe_is_valid_and_a_broken_one_is_named(tmp_path: Path)
         "train_pictures: 3\n": "names no training configuration",
         "config: t.yaml\ntrain_pictures: 3\n": "val_pictures",
         "config: t.yaml\ntrain_pictures: 3\nval_pictures: 1\n": "val_pictures",
-        "config: t.yaml\ncap: 3\n": "cap",
+        "config: t.yaml\ntrain_pictures: 3\nval_pictures: 3\ncap: 3\n": "cap: Extra",
         "[1": "not a YAML file",
     }.items():
         path.write_text(text)

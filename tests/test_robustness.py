@@ -81,9 +81,9 @@ def test_answering_stops_at_the_first_broken_promise() -> None:
     stops = {kind: one and one.level for kind, one in done.stops().items()}
     assert stops == {"JPEG": "50", "blur": None, "noise": "5"}
     text = " ".join(stop_sentences(done))
-    assert 'JPEG: stop from "50" on (12.0% (7.0-17.0) wrong; the interval includes' in text
-    assert 'noise: stop from "5" on (30.0% (25.0-35.0) wrong).' in text
-    assert 'blur: answers as promised up to "2"' in text
+    assert "JPEG: stop from '50' on (12.0% (7.0-17.0) wrong; the interval includes" in text
+    assert "noise: stop from '5' on (30.0% (25.0-35.0) wrong)." in text
+    assert "blur: answers as promised up to '2'" in text
 
 
 def test_without_a_promise_that_holds_no_point_is_read() -> None:
@@ -135,7 +135,7 @@ def test_the_sweep_writes_page_plot_and_figures(toy: Toy, toy_model: Path, tmp_p
 def test_the_page_names_the_rule() -> None:
     text = page(made(worn(CLEAN, "as it is", 0.05), worn("crop", "to 40%", 0.2)), "x", "x.png")
     assert "more of the answers are wrong than the 10% that the model promises" in text
-    assert 'crop: stop from "to 40%" on' in text
+    assert "crop: stop from 'to 40%' on" in text
 
 
 @pytest.mark.parametrize("option", ["--into-card", "--predictions=p.csv", "--cost-fp=1"])

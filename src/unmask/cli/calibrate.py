@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unmask.cli.errors import clean_errors
+from unmask.cli.options import check_file
 from unmask.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def calibrate(
 
         if bool(ensemble) != bool(out):
             raise ValueError("--ensemble and --out go together.")
-        if out and (out.suffix != SUFFIX or out.is_dir() or not out.parent.is_dir()):
-            raise ValueError(f"--out {out} is not a file in a folder that exists, on {SUFFIX}.")
+        if out and out.suffix != SUFFIX:
+            raise ValueError(f"--out {out} does not end on {SUFFIX}.")
+        check_file("--out", out)
         rows = select(read_manifest(data), "val")
         models = [model, *(ensemble or [])]
         with counted("scoring", len(rows) * len(models)) as advance:

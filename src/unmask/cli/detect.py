@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, drop_stdout, fail
+from unmask.cli.options import CalibrationOption, TtaOption
 from unmask.cli.progress import detection_progress
-from unmask.detector.calibration import CalibrationName
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
 from unmask.verdict.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
@@ -48,13 +48,8 @@ def detect(
             show_default=False,
         ),
     ] = None,
-    calibration: Annotated[
-        CalibrationName | None,
-        typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
-    ] = None,
-    tta: Annotated[
-        bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")
-    ] = False,
+    calibration: CalibrationOption = None,
+    tta: TtaOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures an inference.")] = 8,
     workers: Annotated[
         int | None,

@@ -13,9 +13,9 @@ from rich.console import Console
 from unmask.cli.errors import clean_errors, fail
 from unmask.cli.evaluate_folds import DEFAULT_RECIPE, leave_one_out
 from unmask.cli.evaluate_robustness import MOST, judge_robustness
+from unmask.cli.options import CalibrationOption, TtaOption, check_file, check_folder
 from unmask.cli.progress import counted
 from unmask.cli.words import command_line
-from unmask.detector.calibration import CalibrationName
 
 if TYPE_CHECKING:
     from unmask.data.manifest import Row
@@ -110,13 +110,8 @@ def evaluate(
             min=1, help="With --robustness: at most so many pictures of a source and label."
         ),
     ] = MOST,
-    calibration: Annotated[
-        CalibrationName | None,
-        typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
-    ] = None,
-    tta: Annotated[
-        bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")
-    ] = False,
+    calibration: CalibrationOption = None,
+    tta: TtaOption = False,
     folds: Annotated[
         list[Path] | None,
         typer.Option(
@@ -194,10 +189,8 @@ def evaluate(
             from unmask.evaluation.report import check_charts, write_report
 
             check_charts()
-            if out.exists() and not out.is_dir():
-                raise ValueError(f"--out {out} is not a folder.")
-        if markdown and (markdown.is_dir() or not markdown.parent.is_dir()):
-            raise ValueError(f"--markdown {markdown} is not a file in a folder that exists.")
+        check_folder("--out", out)
+        check_file("--markdown", markdown)
         sections = _sections(folds or [], markdown)
         rows = read_manifest(data)
         judged = select(rows, split)

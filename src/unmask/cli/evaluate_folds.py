@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unmask.cli.errors import clean_errors
+from unmask.cli.options import check_file, check_folder
 from unmask.cli.words import command_line
 from unmask.verdict.table import printable
 
@@ -46,11 +47,11 @@ def leave_one_out(
 
         if out is None:
             raise ValueError("--leave-one-...-out needs --out, a folder for its networks.")
+        check_folder("--out", out)
         if len(folds or []) > 1:
             raise ValueError("--leave-one-...-out writes one file of --folds.")
         for path in folds or []:
-            if path.is_dir() or not path.parent.is_dir():
-                raise ValueError(f"--folds {path} is not a file in a folder that exists.")
+            check_file("--folds", path)
         rows = read_manifest(data)
         chosen = read_recipe(recipe)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unmask.cli.errors import clean_errors
+from unmask.cli.options import check_file, check_folder
 from unmask.cli.progress import counted
 from unmask.cli.words import command_line
 from unmask.data.manifest import Split
@@ -63,10 +64,8 @@ def judge_robustness(
 
         if out or markdown:
             check_charts()
-        if out and out.exists() and not out.is_dir():
-            raise ValueError(f"--out {out} is not a folder.")
-        if markdown and (markdown.is_dir() or not markdown.parent.is_dir()):
-            raise ValueError(f"--markdown {markdown} is not a file in a folder that exists.")
+        check_folder("--out", out)
+        check_file("--markdown", markdown)
         rows = cap(select(read_manifest(data), split), most)
         check_labels(rows, f"the split '{split}'")
         detector = Detector(open_model(model), calibration=calibration, tta=tta)
