@@ -27,7 +27,7 @@ model: .venv/dev
 results: .venv/dev
 	$(BIN)/unmask evaluate --data $(DATA)/manifest.csv --markdown docs/results.md --into-card
 
-# Every recipe on a small subset, side by side (about half a CPU hour; what is finished stays).
+# Every recipe on a small subset, side by side (about ten CPU minutes; what is finished stays).
 recipes: .venv/dev
 	$(BIN)/python benchmarks/recipes.py --data $(DATA)/manifest.csv
 
