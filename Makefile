@@ -55,7 +55,7 @@ generalisation: .venv/dev
 	        --out runs/leave-one-out --folds benchmarks/leave-one-$$kind-out.json || exit; \
 	done
 
-# Every recipe on a small subset, side by side (about half a CPU hour; what is finished stays).
+# Every recipe on a small subset, side by side (about ten CPU minutes; what is finished stays).
 recipes: .venv/dev
 	$(BIN)/python benchmarks/recipes.py --data $(DATA)/manifest.csv
 

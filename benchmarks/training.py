@@ -34,6 +34,7 @@ from unmask.prepare.views import normalise
 from unmask.training.augment import training_view
 from unmask.training.config import TrainConfig, read_config
 from unmask.training.dataset import TrainingViews, loader, read_pixels
+from unmask.training.device import choose_precision
 from unmask.training.losses import Answers, loss_sum
 from unmask.training.network import network_for
 from unmask.training.recipes import recipe_file
@@ -89,7 +90,7 @@ class Default:
     def run(self, batches: int) -> float:
         """Train for some batches; pictures a second, after a warm-up."""
         started, number = 0.0, 0
-        half = self.config.precision == "bf16-mixed"
+        half = choose_precision("cpu", self.config) == "bf16-mixed"
         for number, batch in zip(range(WARM_UP + batches), self.batches(), strict=False):
             if number == WARM_UP:
                 started = time.perf_counter()
@@ -127,8 +128,8 @@ def main() -> None:
     """Measure and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--batches", type=int, default=6)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--loads", type=int, default=400)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -137,7 +138,7 @@ def main() -> None:
     loops = {
         "naive": Naive(rows, config),
         "default": Default(rows, config),
-        "default in float32": Default(rows, config.model_copy(update={"precision": "32-true"})),
+        "default in bfloat16": Default(rows, config.model_copy(update={"precision": "bf16-mixed"})),
     }
     speeds: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(options.turns):

@@ -17,7 +17,7 @@ from unmask.prepare.views import normalise
 from unmask.training.augment.selfblend import face_mask, self_blend
 from unmask.training.backbones import NAMES, create_backbone
 from unmask.training.config import Faults, Mining, TrainConfig, changed, read_config
-from unmask.training.device import choose_device
+from unmask.training.device import choose_device, choose_precision
 from unmask.training.faults import SkippedGradients, spoil_labels
 from unmask.training.folds import deal_folds
 from unmask.training.losses import Answers, FakeLoss, loss_sum
@@ -321,6 +321,12 @@ def test_the_device_is_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert choose_device(TrainConfig()) == "cpu"
+    auto = TrainConfig(precision="auto")
+    assert [choose_precision(device, auto) for device in ("cpu", "cuda")] == [
+        "32-true",
+        "bf16-mixed",
+    ]
+    assert choose_precision("cpu", TrainConfig()) == "bf16-mixed"
     with pytest.raises(ValueError, match="finds none"):
         choose_device(TrainConfig(device="cuda"))
     with pytest.raises(ValueError, match="needs a GPU"):

@@ -105,7 +105,8 @@ class TrainConfig(BaseModel):
         ema_decay: Decay a step of the averaged weights, which are what is validated and kept; 0
             keeps the weights themselves.
         patience: Epochs without a better validation AUC before stopping.
-        precision: Lightning's precision flag.
+        precision: Lightning's precision flag; ``auto`` is bf16-mixed on a GPU and 32-true on the
+            CPU, where bfloat16 makes depthwise convolutions slower (benchmarks/training.json).
         device: ``auto`` takes CUDA, then MPS, then the CPU.
         devices: Processes that train together, a GPU each (DDP).
         workers: Loader processes, in each process.
@@ -151,7 +152,7 @@ class TrainConfig(BaseModel):
     clip: float = Field(default=1.0, ge=0)
     ema_decay: float = Field(default=0.995, ge=0, lt=1)
     patience: int = Field(default=6, ge=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "bf16-mixed"
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     devices: int = Field(default=1, ge=1)
     workers: int = Field(default=2, ge=0)

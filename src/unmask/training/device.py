@@ -35,6 +35,13 @@ def choose_device(config: TrainConfig) -> str:
     return device
 
 
+def choose_precision(device: str, config: TrainConfig) -> str:
+    """Return Lightning's precision flag for a device."""
+    if config.precision != "auto":
+        return config.precision
+    return "32-true" if device == "cpu" else "bf16-mixed"
+
+
 def describe(device: str, config: TrainConfig) -> str:
     """Say where a run computes, in words."""
     name = {"cuda": "CUDA", "mps": "MPS", "cpu": "the CPU"}[device]
@@ -43,4 +50,4 @@ def describe(device: str, config: TrainConfig) -> str:
     if device == "cpu":
         name += f" ({torch.get_num_threads()} threads)"
     many = f" in {config.devices} processes" if config.devices > 1 else ""
-    return f"Training on {name}{many}, precision {config.precision}."
+    return f"Training on {name}{many}, precision {choose_precision(device, config)}."

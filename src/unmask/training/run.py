@@ -35,7 +35,7 @@ from unmask.training.artefacts import (
 from unmask.training.artefacts import WEIGHTS_FILE as WEIGHTS_FILE
 from unmask.training.config import TrainConfig
 from unmask.training.dataset import EvaluationViews, Reader, TrainingViews, loader, read_pixels
-from unmask.training.device import choose_device, describe
+from unmask.training.device import choose_device, choose_precision, describe
 from unmask.training.faults import SkippedGradients, spoil_labels
 from unmask.training.log import EpochLog
 from unmask.training.mining import MineHardExamples, read_hard
@@ -175,7 +175,7 @@ def _trainer(
         accelerator=device,
         devices=config.devices,
         strategy="ddp" if config.devices > 1 else "auto",
-        precision=config.precision,
+        precision=choose_precision(device, config),
         callbacks=callbacks,
         default_root_dir=out,
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
