@@ -257,7 +257,7 @@ def lite_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("runs") / "lite", "tf_efficientnet_lite0", "bundled")
 
 
-def make_run(folder: Path, backbone: str, pretrained: str = "none", size: int = 128) -> Path:
+def make_run(folder: Path, backbone: str, pretrained: str = "none", size: int = 96) -> Path:
     import torch
     from safetensors.torch import save_file
 
@@ -288,7 +288,7 @@ def test_pytorch_agrees_with_the_closed_forms(lite_run: Path, tmp_path: Path) ->
     export(lite_run, model, About(name="lite", licence="none", intended_use="tests"))
     detector, of_run = Detector(model), RunExplainer(lite_run)
     for method in METHODS:
-        for category in ("human_faces", "vehicles"):
+        for category in ("human_faces", "vehicles")[: 1 + (method == "gradcam")]:
             options = {"head": "category", "method": method, "category": category}
             theirs = of_run.explain(photo(), **options)  # type: ignore[arg-type]
             ours = explain(detector, photo(), **options)  # type: ignore[arg-type]
