@@ -14,6 +14,7 @@ from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail, until_stopped
 from unmask.cli.progress import detection_progress
+from unmask.detector.calibration import CalibrationName
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
 from unmask.verdict.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
@@ -41,8 +42,19 @@ def detect(
         ),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="An ONNX model or an .ensemble of several, its card beside it.",
+            show_default=False,
+        ),
     ] = None,
+    calibration: Annotated[
+        CalibrationName | None,
+        typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
+    ] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures an inference.")] = 8,
     workers: Annotated[
         int | None,
@@ -61,7 +73,9 @@ def detect(
     if paths.count(STDIN) > 1:
         fail("standard input can be read once; give - once.")
     with clean_errors():
-        detector = Detector(model, threshold=threshold, device=device)
+        detector = Detector(
+            model, threshold=threshold, device=device, calibration=calibration, tta=tta
+        )
 
     counts: Counter[str] = Counter()
     started = time.perf_counter()

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.detector.calibration import softmax
-from unmask.detector.model import Device, Model
+from unmask.detector.calibration import CalibrationName, Probabilities, softmax
+from unmask.detector.ensemble import load_model
+from unmask.detector.model import Device, ViewModel
 from unmask.media.decode import (
     DEFAULT_LIMITS,
     Limits,
@@ -56,11 +57,13 @@ class Detector:
 
     def __init__(
         self,
-        model: str | Path | None = None,
+        model: str | Path | ViewModel | None = None,
         *,
         threshold: float | None = None,
         device: Device = "auto",
         limits: Limits = DEFAULT_LIMITS,
+        calibration: CalibrationName | None = None,
+        tta: bool = False,
     ) -> None:
         """Load a model.
 
@@ -70,16 +73,24 @@ class Detector:
                 ``unsure``; None for the card's band.
             device: ``auto``, ``cpu`` or ``cuda``.
             limits: What one picture may cost.
+            calibration: What turns the logit into ``p_fake``; None for the card's own. The band
+                stays where it is on the logit, so that verdicts do not change with it.
+            tta: Look at more views of each picture (`ViewPlan.augmented`); slower.
 
         Raises:
-            ModelError: The model cannot be loaded.
+            ModelError: The model cannot be loaded, or its card has no such calibration.
             ValueError: The threshold is outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError(f"The threshold must lie between 0 and 1, not {threshold:g}.")
-        self.model = Model(Path(model) if model else None, device=device)
+        if not isinstance(model, ViewModel):
+            model = load_model(Path(model) if model else None, device)
+        self.model = model
         self._limits = limits
         card = self.model.card
+        self._calibration = card.calibration_by(calibration)
+        self._views = card.views.augmented() if tta else card.views
+        self._band_on = self._calibration if threshold is not None else card.calibration
         self._real_below = card.real_below if threshold is None else threshold
         self._fake_from = card.fake_from if threshold is None else threshold
 
@@ -137,7 +148,7 @@ class Detector:
         name = str(picture) if isinstance(picture, str | Path) else IN_MEMORY
         views, error = None, None
         try:
-            views = make_views(self.pixels(picture), self.model.card.views)
+            views = make_views(self.pixels(picture), self._views)
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
@@ -156,8 +167,8 @@ class Detector:
         readable = [prepared.views for prepared in batch if prepared.views is not None]
         if readable:
             fake_logits, category_logits = self.model.answer(readable)
-            p_fakes = self.model.card.calibration(fake_logits)
-            categories = softmax(category_logits)
+            p_fakes, banded = self._calibration(fake_logits), self._band_on(fake_logits)
+            categories = softmax(category_logits) if self.model.card.categories else None
         share = (time.perf_counter() - started) / max(1, len(readable))
         verdicts, place = [], 0
         for prepared in batch:
@@ -165,12 +176,13 @@ class Detector:
             if prepared.views is None:
                 verdict = Verdict(prepared.name, error=prepared.error, milliseconds=milliseconds)
             else:
-                p_fake, confidence = float(p_fakes[place]), float(categories[place].max())
+                p_fake = float(p_fakes[place])
+                category, confidence = self._category(categories, place)
                 verdict = Verdict(
                     path=prepared.name,
-                    verdict=self._call(p_fake),
+                    verdict=self._call(float(banded[place])),
                     p_fake=p_fake,
-                    category=self._category(int(categories[place].argmax()), confidence),
+                    category=category,
                     category_confidence=confidence,
                     milliseconds=milliseconds + 1000 * share,
                 )
@@ -178,14 +190,19 @@ class Detector:
             verdicts.append(verdict)
         return verdicts
 
-    def _call(self, p_fake: float) -> Call:
-        if p_fake >= self._fake_from:
+    def _call(self, banded: float) -> Call:
+        if banded >= self._fake_from:
             return "fake"
-        return "real" if p_fake < self._real_below else "unsure"
+        return "real" if banded < self._real_below else "unsure"
 
-    def _category(self, likeliest: int, confidence: float) -> str:
-        card = self.model.card
-        return card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER
+    def _category(self, categories: Probabilities | None, place: int) -> tuple[str, float]:
+        """Return a picture's category and how sure it is; a model without any says ``other``."""
+        if categories is None:
+            return CATEGORY_OTHER, 0.0
+        card, confidence = self.model.card, float(categories[place].max())
+        if confidence < card.category_cut:
+            return CATEGORY_OTHER, confidence
+        return card.categories[int(categories[place].argmax())], confidence
 
 
 def read_pixels(picture: Picture, limits: Limits = DEFAULT_LIMITS) -> Pixels:

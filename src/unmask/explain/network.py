@@ -46,7 +46,7 @@ class RunExplainer:
     def __init__(self, run: Path, limits: Limits = DEFAULT_LIMITS) -> None:
         network, config = load_run(run.parent if run.is_file() else run)
         self.network = _Opened(network).eval()
-        self._plan, self._limits = config.views, limits
+        self._plan, self._scale, self._limits = config.views, config.scale, limits
 
     def explain(
         self,
@@ -63,7 +63,7 @@ class RunExplainer:
         """
         check_choice(head, method, category, CATEGORIES)
         pixels = read_pixels(picture, self._limits)
-        inputs = normalise(make_views(pixels, self._plan))
+        inputs = normalise(make_views(pixels, self._plan), self._scale)
         with torch.inference_mode():
             logits = self.network(torch.from_numpy(inputs)).mean(0).numpy()
         row = target_row(logits, head, category, CATEGORIES)

@@ -44,7 +44,7 @@ def explain(
     check_choice(head, method, category, model.card.categories)
     pixels = detector.pixels(picture)
     plan = model.card.views
-    inputs = normalise(make_views(pixels, plan))
+    inputs = normalise(make_views(pixels, plan), model.card.scale)
     found = model.features(inputs)
     logits = np.array([found.fake_logits.mean(), *found.category_logits.mean(0)])
     row = target_row(logits, head, category, model.card.categories)
