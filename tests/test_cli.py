@@ -65,7 +65,7 @@ def test_json_and_json_lines_hold_the_same_rows(mixed: Path) -> None:
     as_json = json.loads(unmask("detect", mixed, "--json").stdout)
     as_lines = unmask("detect", mixed, "--jsonl").stdout.splitlines()
     assert [json.loads(line) for line in as_lines] == as_json
-    assert list(as_json[0]) == COLUMNS.split(",")
+    assert list(as_json[0]) == [*COLUMNS.split(","), "decided_by", "evidence"]
 
 
 def test_all_answered_is_exit_zero(mixed: Path) -> None:

@@ -12,6 +12,7 @@ from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
 from unmask.cli.evaluate import evaluate
 from unmask.cli.export import export
+from unmask.cli.provenance import provenance
 from unmask.cli.train import train
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command()(train)
 app.command()(export)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(provenance)
 
 
 def _print_version(asked: bool) -> None:

@@ -49,19 +49,36 @@ def detect(
         typer.Option(min=1, help="Decoding threads; one a core if not given.", show_default=False),
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    provenance: Annotated[
+        bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
+    ] = True,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            help="Root certificates (PEM) of the signers whose credentials may decide.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Say of each picture whether it is real or made or altered by AI.
 
     Exit code 0: all were answered; 1: some could not be read; 2: wrong use.
     """
     from unmask.detector.detector import Detector
+    from unmask.provenance.credentials import read_trust_list
 
     if as_json and as_jsonl:
         fail("choose one of --json and --jsonl.")
     if paths.count(STDIN) > 1:
         fail("standard input can be read once; give - once.")
     with clean_errors():
-        detector = Detector(model, threshold=threshold, device=device)
+        detector = Detector(
+            model,
+            threshold=threshold,
+            device=device,
+            provenance=provenance,
+            trust=read_trust_list(trust) if trust else None,
+        )
 
     counts: Counter[str] = Counter()
     started = time.perf_counter()

@@ -28,6 +28,9 @@ from unmask.media.decode import (
 )
 from unmask.media.errors import PictureError
 from unmask.prepare.views import Views, make_views
+from unmask.provenance.finding import Finding
+from unmask.provenance.inspect import inspect_bytes
+from unmask.provenance.judge import judge
 from unmask.verdict.verdict import CATEGORY_OTHER, Call, Verdict
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | PictureError
@@ -43,6 +46,7 @@ class _Prepared(NamedTuple):
     views: Views | None
     error: str | None
     seconds: float
+    evidence: tuple[Finding, ...] = ()
 
 
 class Detector:
@@ -61,6 +65,8 @@ class Detector:
         threshold: float | None = None,
         device: Device = "auto",
         limits: Limits = DEFAULT_LIMITS,
+        provenance: bool = True,
+        trust: str | None = None,
     ) -> None:
         """Load a model.
 
@@ -70,6 +76,9 @@ class Detector:
                 ``unsure``; None for the card's band.
             device: ``auto``, ``cpu`` or ``cuda``.
             limits: What one picture may cost.
+            provenance: Whether to read what a file says of itself and to heed it in the verdict.
+            trust: Root certificates in PEM of the signers whose Content Credentials may decide;
+                None for every intact signature.
 
         Raises:
             ModelError: The model cannot be loaded.
@@ -79,6 +88,8 @@ class Detector:
             raise ValueError(f"The threshold must lie between 0 and 1, not {threshold:g}.")
         self.model = Model(Path(model) if model else None, device=device)
         self._limits = limits
+        self._provenance, self._trust = provenance, trust
+        self._forced = threshold is not None
         card = self.model.card
         self._real_below = card.real_below if threshold is None else threshold
         self._fake_from = card.fake_from if threshold is None else threshold
@@ -136,18 +147,23 @@ class Detector:
         started = time.perf_counter()
         name = str(picture) if isinstance(picture, str | Path) else IN_MEMORY
         views, error = None, None
+        evidence: tuple[Finding, ...] = ()
         try:
+            if isinstance(picture, str | Path):
+                picture = read_bytes(picture, self._limits)
             views = make_views(self._pixels(picture), self.model.card.views)
+            if self._provenance and isinstance(picture, bytes):
+                evidence = tuple(inspect_bytes(picture, trust=self._trust, limits=self._limits))
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
-        return _Prepared(name, views, error, time.perf_counter() - started)
+        return _Prepared(name, views, error, time.perf_counter() - started, evidence)
 
     def _pixels(self, picture: Picture) -> Pixels:
         if isinstance(picture, PictureError):
             raise picture
         if isinstance(picture, str | Path):
-            return decode(read_bytes(picture, self._limits), self._limits)
+            picture = read_bytes(picture, self._limits)
         if isinstance(picture, bytes):
             return decode(picture, self._limits)
         if isinstance(picture, Image.Image):
@@ -169,13 +185,16 @@ class Detector:
                 verdict = Verdict(prepared.name, error=prepared.error, milliseconds=milliseconds)
             else:
                 p_fake, confidence = float(p_fakes[place]), float(categories[place].max())
+                call, decided_by = judge(self._call(p_fake), prepared.evidence, forced=self._forced)
                 verdict = Verdict(
                     path=prepared.name,
-                    verdict=self._call(p_fake),
+                    verdict=call,
                     p_fake=p_fake,
                     category=self._category(int(categories[place].argmax()), confidence),
                     category_confidence=confidence,
                     milliseconds=milliseconds + 1000 * share,
+                    decided_by=decided_by,
+                    evidence=prepared.evidence,
                 )
                 place += 1
             verdicts.append(verdict)
