@@ -14,6 +14,7 @@ from unmask.cli.evaluate import evaluate
 from unmask.cli.export import export
 from unmask.cli.provenance import provenance
 from unmask.cli.train import train
+from unmask.cli.video import video
 
 app = typer.Typer(
     name="unmask",
@@ -29,6 +30,7 @@ app.command()(export)
 app.command()(calibrate)
 app.command()(evaluate)
 app.command()(provenance)
+app.command()(video)
 
 
 def _print_version(asked: bool) -> None:

@@ -84,3 +84,16 @@ def detection_progress(
 
         threading.Thread(target=count, daemon=True).start()
         yield lambda: bar.advance(task)
+
+
+def video_progress_bar(console: Console) -> Progress:
+    """Return a bar over the seconds of a video, with the time left, which vanishes when done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f} s"),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -30,7 +30,7 @@ from unmask.media.errors import PictureError
 from unmask.prepare.views import Views, make_views
 from unmask.provenance.finding import Finding
 from unmask.provenance.inspect import inspect_bytes
-from unmask.provenance.judge import judge
+from unmask.provenance.judge import Judgement, judge
 from unmask.verdict.verdict import CATEGORY_OTHER, Call, Verdict
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | PictureError
@@ -56,6 +56,10 @@ class Detector:
 
     Attributes:
         model: The loaded model, with its card.
+        reads_provenance: Whether it heeds what files say of themselves.
+        trust: Root certificates in PEM of the signers that may decide; None for any.
+        real_below: Under this p(fake) the call from pixels is real...
+        fake_from: ...and from here on it is fake.
     """
 
     def __init__(
@@ -88,11 +92,11 @@ class Detector:
             raise ValueError(f"The threshold must lie between 0 and 1, not {threshold:g}.")
         self.model = Model(Path(model) if model else None, device=device)
         self._limits = limits
-        self._provenance, self._trust = provenance, trust
+        self.reads_provenance, self.trust = provenance, trust
         self._forced = threshold is not None
         card = self.model.card
-        self._real_below = card.real_below if threshold is None else threshold
-        self._fake_from = card.fake_from if threshold is None else threshold
+        self.real_below = card.real_below if threshold is None else threshold
+        self.fake_from = card.fake_from if threshold is None else threshold
 
     def detect(self, picture: Picture) -> Verdict:
         """Answer for one picture.
@@ -152,8 +156,8 @@ class Detector:
             if isinstance(picture, str | Path):
                 picture = read_bytes(picture, self._limits)
             views = make_views(self._pixels(picture), self.model.card.views)
-            if self._provenance and isinstance(picture, bytes):
-                evidence = tuple(inspect_bytes(picture, trust=self._trust, limits=self._limits))
+            if self.reads_provenance and isinstance(picture, bytes):
+                evidence = tuple(inspect_bytes(picture, trust=self.trust, limits=self._limits))
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
@@ -185,7 +189,7 @@ class Detector:
                 verdict = Verdict(prepared.name, error=prepared.error, milliseconds=milliseconds)
             else:
                 p_fake, confidence = float(p_fakes[place]), float(categories[place].max())
-                call, decided_by = judge(self._call(p_fake), prepared.evidence, forced=self._forced)
+                call, decided_by = self.call(p_fake, prepared.evidence)
                 verdict = Verdict(
                     path=prepared.name,
                     verdict=call,
@@ -200,10 +204,14 @@ class Detector:
             verdicts.append(verdict)
         return verdicts
 
+    def call(self, p_fake: float, evidence: Iterable[Finding] = ()) -> Judgement:
+        """Turn a p(fake) from pixels, and what the file says of itself, into a verdict."""
+        return judge(self._call(p_fake), evidence, forced=self._forced)
+
     def _call(self, p_fake: float) -> Call:
-        if p_fake >= self._fake_from:
+        if p_fake >= self.fake_from:
             return "fake"
-        return "real" if p_fake < self._real_below else "unsure"
+        return "real" if p_fake < self.real_below else "unsure"
 
     def _category(self, likeliest: int, confidence: float) -> str:
         card = self.model.card

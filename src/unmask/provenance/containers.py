@@ -6,15 +6,19 @@ bounded number of blocks, and gives what it found up to the first damage.
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+Bytes = bytes | mmap.mmap
+"""A file in memory, or mapped into it."""
 MOST_BLOCKS = 4096
 LARGEST_TEXT = 4 * 2**20
 """A text or XMP block beyond so many bytes is cut: real workflows reach a megabyte."""
 _LARGEST_ALL = 16 * 2**20
+LARGEST_TIFF = 100 * 2**20
 _XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -47,10 +51,10 @@ class Parts:
     has_adobe: bool = False
 
 
-def take_apart(data: bytes) -> Parts:
+def take_apart(data: Bytes) -> Parts:
     """Find the blocks of metadata of a file, told by its content."""
     for magic, reader in _READERS:
-        if data.startswith(magic):
+        if data[: len(magic)] == magic:
             return reader(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp(data)
@@ -59,7 +63,7 @@ def take_apart(data: bytes) -> Parts:
     return Parts()
 
 
-def _jpeg(data: bytes) -> Parts:
+def _jpeg(data: Bytes) -> Parts:
     parts = Parts("jpeg")
     more: list[bytes] = []
     for marker, body in _jpeg_segments(data):
@@ -83,7 +87,7 @@ def _jpeg(data: bytes) -> Parts:
     return parts
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _jpeg_segments(data: Bytes) -> Iterator[tuple[int, bytes]]:
     place = 2
     for _ in range(MOST_BLOCKS):
         if data[place : place + 1] != b"\xff":
@@ -104,7 +108,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         place += 2 + max(2, length)
 
 
-def _png(data: bytes) -> Parts:
+def _png(data: Bytes) -> Parts:
     parts = Parts("png")
     place, room = 8, _LARGEST_ALL
     for _ in range(MOST_BLOCKS):
@@ -177,7 +181,7 @@ def _png_profile(parts: Parts, keyword: str, text: str) -> None:
         parts.iptc.append(raw)
 
 
-def _webp(data: bytes) -> Parts:
+def _webp(data: Bytes) -> Parts:
     parts = Parts("webp")
     place = 12
     for _ in range(MOST_BLOCKS):
@@ -195,7 +199,7 @@ def _webp(data: bytes) -> Parts:
     return parts
 
 
-def _gif(data: bytes) -> Parts:
+def _gif(data: Bytes) -> Parts:
     parts = Parts("gif")
     # Two bits of the packed field give the size of the global colour table.
     packed = data[10] if len(data) > 10 else 0
@@ -226,7 +230,7 @@ def _gif(data: bytes) -> Parts:
     return parts
 
 
-def _gif_blocks(data: bytes, place: int) -> tuple[int, bytes]:
+def _gif_blocks(data: Bytes, place: int) -> tuple[int, bytes]:
     body = bytearray()
     while place < len(data) and data[place]:
         if len(body) < LARGEST_TEXT:
@@ -235,10 +239,10 @@ def _gif_blocks(data: bytes, place: int) -> tuple[int, bytes]:
     return place + 1, bytes(body)
 
 
-def _tiff(data: bytes) -> Parts:
+def _tiff(data: Bytes) -> Parts:
     from unmask.provenance.exif import read_tiff
 
-    parts = Parts("tiff", exif=[data])
+    parts = Parts("tiff", exif=[bytes(data[:LARGEST_TIFF])])
     blocks = read_tiff(data, {0x02BC: "xmp", 0x83BB: "iptc", 0xCD41: "c2pa"}, raw=True)
     if isinstance(packet := blocks.get("xmp"), bytes):
         parts.xmp.append(packet)
@@ -248,7 +252,7 @@ def _tiff(data: bytes) -> Parts:
     return parts
 
 
-def _bmff(data: bytes) -> Parts:
+def _bmff(data: Bytes) -> Parts:
     parts = Parts("bmff")
     room = [MOST_BLOCKS]
     for name, start, end in _boxes(data, 0, len(data), room):
@@ -267,7 +271,7 @@ def _bmff(data: bytes) -> Parts:
     return parts
 
 
-def _boxes(data: bytes, place: int, end: int, room: list[int]) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(data: Bytes, place: int, end: int, room: list[int]) -> Iterator[tuple[bytes, int, int]]:
     """Yield (name, start of the body, end) of the boxes of ISO base media (ISO/IEC 14496-12)."""
     while place + 8 <= end and room[0] > 0:
         room[0] -= 1
@@ -283,7 +287,7 @@ def _boxes(data: bytes, place: int, end: int, room: list[int]) -> Iterator[tuple
         place = until
 
 
-def _movie_texts(parts: Parts, data: bytes, start: int, end: int, room: list[int]) -> None:
+def _movie_texts(parts: Parts, data: Bytes, start: int, end: int, room: list[int]) -> None:
     """Take the texts of a movie's user data: QuickTime's own fields and iTunes-like lists."""
     for name, inside, until in _boxes(data, start, end, room):
         if name == b"meta":
@@ -297,7 +301,7 @@ def _movie_texts(parts: Parts, data: bytes, start: int, end: int, room: list[int
             parts.texts.append((name[1:].decode("latin-1"), text.decode(errors="replace")))
 
 
-def _movie_list(parts: Parts, data: bytes, start: int, end: int, room: list[int]) -> None:
+def _movie_list(parts: Parts, data: Bytes, start: int, end: int, room: list[int]) -> None:
     for name, inside, until in _boxes(data, start, end, room):
         for inner, body, stop in _boxes(data, inside, until, room):
             if inner == b"data":
@@ -306,7 +310,7 @@ def _movie_list(parts: Parts, data: bytes, start: int, end: int, room: list[int]
                 parts.texts.append((key, text.decode(errors="replace")))
 
 
-def _heif_items(parts: Parts, data: bytes, start: int, end: int, room: list[int]) -> None:
+def _heif_items(parts: Parts, data: Bytes, start: int, end: int, room: list[int]) -> None:
     """Take the EXIF and XMP items of a HEIC or AVIF file by its item tables."""
     kinds: dict[int, bytes] = {}
     places: dict[int, tuple[int, int]] = {}
@@ -327,7 +331,7 @@ def _heif_items(parts: Parts, data: bytes, start: int, end: int, room: list[int]
             parts.xmp.append(body)
 
 
-def _item_kinds(data: bytes, start: int, end: int, room: list[int]) -> dict[int, bytes]:
+def _item_kinds(data: Bytes, start: int, end: int, room: list[int]) -> dict[int, bytes]:
     first = start + (6 if data[start : start + 1] == b"\0" else 8)
     kinds = {}
     for name, inside, until in _boxes(data, first, end, room):
@@ -340,7 +344,7 @@ def _item_kinds(data: bytes, start: int, end: int, room: list[int]) -> dict[int,
     return kinds
 
 
-def _item_places(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
+def _item_places(data: Bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
     """Read where items lie: the first extent of those that lie in the file itself."""
     body = data[start:end]
     if len(body) < 8:

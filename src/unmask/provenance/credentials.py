@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -43,7 +44,7 @@ def read_trust_list(path: Path) -> str:
     return text
 
 
-def read_credentials(data: bytes, trust: str | None = None) -> list[Finding]:
+def read_credentials(data: bytes | mmap.mmap, trust: str | None = None) -> list[Finding]:
     """Verify a file's Content Credentials.
 
     Args:
@@ -59,9 +60,10 @@ def read_credentials(data: bytes, trust: str | None = None) -> list[Finding]:
     }
     if trust is not None:
         settings["trust"] = {"trust_anchors": trust}
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
         context = c2pa.Context.from_dict(settings)
-        with c2pa.Reader(io.BytesIO(data), context=context) as reader:
+        with c2pa.Reader(stream, context=context) as reader:
             store = json.loads(reader.json())
     except Exception as error:  # The library raises its own errors, by kind of damage.
         return [
@@ -77,8 +79,8 @@ def read_credentials(data: bytes, trust: str | None = None) -> list[Finding]:
     return _findings(store, listed=trust is not None)
 
 
-def _unverified(data: bytes) -> Finding:
-    claims_ai = AI_MADE.encode() in data or AI_PART.encode() in data
+def _unverified(data: bytes | mmap.mmap) -> Finding:
+    claims_ai = max(data.find(AI_MADE.encode()), data.find(AI_PART.encode())) >= 0
     claim = " They speak of AI (trainedAlgorithmicMedia)." if claims_ai else ""
     return Finding(
         "c2pa.unverified",

@@ -6,6 +6,7 @@ be made to stand for gigabytes: thousands of entries that all point to the same 
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -67,7 +68,7 @@ def read_exif(blocks: list[bytes]) -> Exif:
 
 
 def read_tiff(
-    data: bytes, wanted: dict[int, str], at: int | None = None, *, raw: bool = False
+    data: bytes | mmap.mmap, wanted: dict[int, str], at: int | None = None, *, raw: bool = False
 ) -> dict[str, Value]:
     """Read one directory of a TIFF structure.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
 from unmask.media.decode import DEFAULT_LIMITS, Limits, read_bytes
@@ -52,4 +53,24 @@ def inspect_bytes(
     found += check_header(data, parts, exif)
     if deep:
         found += check_consistency(data, parts, exif, limits)
+    return _sorted(found)
+
+
+def inspect_container(
+    data: bytes | mmap.mmap, texts: dict[str, str], *, trust: str | None = None
+) -> list[Finding]:
+    """Return what a video says of itself.
+
+    Args:
+        data: The file's bytes, or the file mapped into memory.
+        texts: The text fields of its container.
+        trust: As for `inspect_file`.
+    """
+    parts = take_apart(data)
+    found = read_credentials(data, trust) if parts.has_c2pa else []
+    parts.texts += [(key, value) for key, value in texts.items() if (key, value) not in parts.texts]
+    return _sorted(found + read_metadata(parts)[0])
+
+
+def _sorted(found: list[Finding]) -> list[Finding]:
     return sorted(found, key=lambda one: _ORDER[one.strength])
