@@ -11,6 +11,7 @@ from unmask.cli import data
 from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
 from unmask.cli.evaluate import evaluate
+from unmask.cli.explain import explain
 from unmask.cli.export import export
 from unmask.cli.provenance import provenance
 from unmask.cli.train import train
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(detect)
+app.command()(explain)
 app.add_typer(data.app, name="data")
 app.command()(train)
 app.command()(export)

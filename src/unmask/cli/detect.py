@@ -52,6 +52,9 @@ def detect(
     provenance: Annotated[
         bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
     ] = True,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Find faces and judge each by itself as well.")
+    ] = False,
     trust: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +81,7 @@ def detect(
             device=device,
             provenance=provenance,
             trust=read_trust_list(trust) if trust else None,
+            faces=faces,
         )
 
     counts: Counter[str] = Counter()

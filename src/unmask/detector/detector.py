@@ -17,6 +17,8 @@ from PIL import Image
 
 from unmask.detector.calibration import softmax
 from unmask.detector.model import Device, Model
+from unmask.faces.finder import FaceFinder
+from unmask.faces.judge import CutFaces, find_and_cut, judge_cut
 from unmask.media.decode import (
     DEFAULT_LIMITS,
     Limits,
@@ -47,6 +49,7 @@ class _Prepared(NamedTuple):
     error: str | None
     seconds: float
     evidence: tuple[Finding, ...] = ()
+    faces: CutFaces | None = None
 
 
 class Detector:
@@ -71,6 +74,7 @@ class Detector:
         limits: Limits = DEFAULT_LIMITS,
         provenance: bool = True,
         trust: str | None = None,
+        faces: bool = False,
     ) -> None:
         """Load a model.
 
@@ -83,6 +87,8 @@ class Detector:
             provenance: Whether to read what a file says of itself and to heed it in the verdict.
             trust: Root certificates in PEM of the signers whose Content Credentials may decide;
                 None for every intact signature.
+            faces: Whether to find faces and judge each by itself. They are reported beside the
+                verdict, which is always that of the whole picture.
 
         Raises:
             ModelError: The model cannot be loaded.
@@ -93,6 +99,7 @@ class Detector:
         self.model = Model(Path(model) if model else None, device=device)
         self._limits = limits
         self.reads_provenance, self.trust = provenance, trust
+        self._finder = FaceFinder() if faces else None
         self._forced = threshold is not None
         card = self.model.card
         self.real_below = card.real_below if threshold is None else threshold
@@ -152,27 +159,28 @@ class Detector:
         name = str(picture) if isinstance(picture, str | Path) else IN_MEMORY
         views, error = None, None
         evidence: tuple[Finding, ...] = ()
+        faces: CutFaces | None = None
         try:
             if isinstance(picture, str | Path):
                 picture = read_bytes(picture, self._limits)
-            views = make_views(self._pixels(picture), self.model.card.views)
+            pixels = self.pixels(picture)
+            views = make_views(pixels, self.model.card.views)
             if self.reads_provenance and isinstance(picture, bytes):
                 evidence = tuple(inspect_bytes(picture, trust=self.trust, limits=self._limits))
+            if self._finder:
+                faces = find_and_cut(pixels, self._finder, self.model.card.views)
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
-        return _Prepared(name, views, error, time.perf_counter() - started, evidence)
+        return _Prepared(name, views, error, time.perf_counter() - started, evidence, faces)
 
-    def _pixels(self, picture: Picture) -> Pixels:
-        if isinstance(picture, PictureError):
-            raise picture
-        if isinstance(picture, str | Path):
-            picture = read_bytes(picture, self._limits)
-        if isinstance(picture, bytes):
-            return decode(picture, self._limits)
-        if isinstance(picture, Image.Image):
-            return from_image(picture, self._limits)
-        return from_array(np.asarray(picture), self._limits)
+    def pixels(self, picture: Picture) -> Pixels:
+        """Return the pixels that the detector sees, uint8 RGB, shape (height, width, 3).
+
+        Raises:
+            PictureError: The picture cannot be read.
+        """
+        return read_pixels(picture, self._limits)
 
     def _answer(self, batch: list[_Prepared]) -> list[Verdict]:
         started = time.perf_counter()
@@ -199,6 +207,7 @@ class Detector:
                     milliseconds=milliseconds + 1000 * share,
                     decided_by=decided_by,
                     evidence=prepared.evidence,
+                    faces=judge_cut(prepared.faces, self.model) if prepared.faces else None,
                 )
                 place += 1
             verdicts.append(verdict)
@@ -216,3 +225,20 @@ class Detector:
     def _category(self, likeliest: int, confidence: float) -> str:
         card = self.model.card
         return card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER
+
+
+def read_pixels(picture: Picture, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """Return the pixels of a picture, uint8 RGB, shape (height, width, 3).
+
+    Raises:
+        PictureError: The picture cannot be read.
+    """
+    if isinstance(picture, PictureError):
+        raise picture
+    if isinstance(picture, str | Path):
+        return decode(read_bytes(picture, limits), limits)
+    if isinstance(picture, bytes):
+        return decode(picture, limits)
+    if isinstance(picture, Image.Image):
+        return from_image(picture, limits)
+    return from_array(np.asarray(picture), limits)

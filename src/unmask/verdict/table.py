@@ -77,6 +77,9 @@ def evidence_lines(verdict: Verdict) -> list[str]:
         for one in verdict.evidence
         if one.strength in ("decisive", "strong") or one.says == "broken"
     ]
+    for face in verdict.faces or ():
+        judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.3f}"
+        lines.append(f"{printable(verdict.path)}: face at {face.box}: {judged}")
     if verdict.decided_by in ("credential", "metadata"):
         lines.append(
             f"{printable(verdict.path)}: the verdict rests on the file's {verdict.decided_by}; "

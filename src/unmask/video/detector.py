@@ -17,7 +17,7 @@ from PIL import Image
 
 from unmask.detector.detector import IN_MEMORY, Detector
 from unmask.faces.finder import FaceFinder
-from unmask.faces.judge import judge_faces
+from unmask.faces.judge import find_and_cut, judge_cut
 from unmask.media.decode import Pixels
 from unmask.prepare.views import Views, make_views
 from unmask.provenance.finding import Finding
@@ -143,7 +143,9 @@ class VideoDetector:
             views: list[Views] = [make_views(one, model.card.views) for one in pixels]
             logits, _ = model.answer(views)
             for frame, one, logit in zip(batch, pixels, logits.tolist(), strict=True):
-                faces = judge_faces(one, self._finder, model) if self._finder else ()
+                faces: tuple[FaceVerdict, ...] = ()
+                if self._finder:
+                    faces = judge_cut(find_and_cut(one, self._finder, model.card.views), model)
                 yield _Judged(frame.time, frame.number, logit, one, faces)
             if progress:
                 progress(batch[-1].time, video.duration)
