@@ -14,6 +14,7 @@ from unmask.cli.evaluate import evaluate
 from unmask.cli.explain import explain
 from unmask.cli.export import export
 from unmask.cli.provenance import provenance
+from unmask.cli.report import report
 from unmask.cli.train import train
 from unmask.cli.video import video
 
@@ -33,6 +34,7 @@ app.command()(calibrate)
 app.command()(evaluate)
 app.command()(provenance)
 app.command()(video)
+app.command()(report)
 
 
 def _print_version(asked: bool) -> None:

@@ -86,10 +86,19 @@ def detection_progress(
         yield lambda: bar.advance(task)
 
 
-def video_progress_bar(console: Console) -> Progress:
-    """Return a bar over the seconds of a video, with the time left, which vanishes when done."""
-    return Progress(
-        TextColumn("{task.description}"),
+@contextmanager
+def video_progress() -> Iterator[Callable[[float, float | None], None] | None]:
+    """Show people a bar over the seconds of a video, with the time left, on standard error.
+
+    Yields:
+        What is told the seconds done and the length; None where nobody looks.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    bar = Progress(
+        TextColumn("looking"),
         BarColumn(bar_width=None),
         TextColumn("{task.completed:.0f} s"),
         TaskProgressColumn(),
@@ -97,3 +106,6 @@ def video_progress_bar(console: Console) -> Progress:
         console=console,
         transient=True,
     )
+    with bar:
+        task = bar.add_task("looking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail
+from unmask.cli.progress import video_progress
 
 if TYPE_CHECKING:
     from unmask.video.detector import VideoDetector
@@ -113,24 +111,10 @@ def _answer(detector: VideoDetector, path: Path) -> VideoVerdict:
     from unmask.video.verdict import VideoVerdict
 
     try:
-        with _progress() as progress:
+        with video_progress() as progress:
             return detector.detect(path, progress)
     except PictureError as problem:
         return VideoVerdict(str(path), error=str(problem))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float, float | None], None] | None]:
-    """Show people a bar over the seconds of a video, with the time left."""
-    from unmask.cli.progress import video_progress_bar
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with video_progress_bar(console) as bar:
-        task = bar.add_task("looking", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _tell(sentence: str) -> None:

@@ -61,6 +61,7 @@ class Detector:
         model: The loaded model, with its card.
         reads_provenance: Whether it heeds what files say of themselves.
         trust: Root certificates in PEM of the signers that may decide; None for any.
+        limits: What one picture may cost.
         real_below: Under this p(fake) the call from pixels is real...
         fake_from: ...and from here on it is fake.
     """
@@ -97,7 +98,7 @@ class Detector:
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError(f"The threshold must lie between 0 and 1, not {threshold:g}.")
         self.model = Model(Path(model) if model else None, device=device)
-        self._limits = limits
+        self.limits = limits
         self.reads_provenance, self.trust = provenance, trust
         self._finder = FaceFinder() if faces else None
         self._forced = threshold is not None
@@ -162,11 +163,11 @@ class Detector:
         faces: CutFaces | None = None
         try:
             if isinstance(picture, str | Path):
-                picture = read_bytes(picture, self._limits)
+                picture = read_bytes(picture, self.limits)
             pixels = self.pixels(picture)
             views = make_views(pixels, self.model.card.views)
             if self.reads_provenance and isinstance(picture, bytes):
-                evidence = tuple(inspect_bytes(picture, trust=self.trust, limits=self._limits))
+                evidence = tuple(inspect_bytes(picture, trust=self.trust, limits=self.limits))
             if self._finder:
                 faces = find_and_cut(pixels, self._finder, self.model.card.views)
         except PictureError as problem:
@@ -180,7 +181,7 @@ class Detector:
         Raises:
             PictureError: The picture cannot be read.
         """
-        return read_pixels(picture, self._limits)
+        return read_pixels(picture, self.limits)
 
     def _answer(self, batch: list[_Prepared]) -> list[Verdict]:
         started = time.perf_counter()
