@@ -97,6 +97,11 @@ def test_one_picture_on_standard_input(mixed: Path) -> None:
         ["export", "absent", "--out", "m.onnx", "--about", "absent.json"],
         ["calibrate", "absent.onnx", "--data", "absent.csv"],
         ["evaluate", "--data", "absent.csv", "--markdown", "results.md"],
+        ["detect", "x.jpg", "--trust", "absent.pem"],
+        ["provenance", "x.jpg", "--trust", "absent.pem"],
+        ["video"],
+        ["video", "--benchmark", "absent.csv"],
+        ["report", "absent.jpg"],
         ["no-such-command"],
     ],
 )

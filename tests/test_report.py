@@ -122,6 +122,8 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert out.read_text().startswith("<!doctype html>")
+    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(tmp_path / "a" / "b")])
+    assert done.exit_code == 2
     for bad in (tmp_path / "none.jpg", tmp_path):
         done = CliRunner().invoke(app, ["report", str(bad), "--out", str(tmp_path / "x.html")])
         assert done.exit_code == 2

@@ -61,8 +61,7 @@ def test_a_phone_s_turn_is_applied() -> None:
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
 def test_ten_bits_are_scaled_to_eight(suffix: str) -> None:
     white = np.full((64, 96, 3), 255, np.uint8)
-    options = {"profile": "2"} if suffix == "webm" else {}
-    data = clip([white] * 2, suffix, pixel_format="yuv420p10le", options=options)
+    data = clip([white] * 2, suffix, pixel_format="yuv420p10le")
     assert next(iter(read_video(data).frames)).pixels().min() > 245
 
 
@@ -252,6 +251,11 @@ def test_bad_videos_cost_a_line_each(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert [bool(row["error"]) for row in rows] == [True, False, True]
     assert CliRunner().invoke(app, ["video"]).exit_code == 2
+    out = ["--out", str(good / "out"), "--no-faces"]
+    assert CliRunner().invoke(app, ["video", str(good), *out]).exit_code == 2
+    out = ["--out", str(tmp_path / "out"), "--no-faces"]
+    assert CliRunner().invoke(app, ["video", str(good), str(good), *out]).exit_code == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_the_benchmark_of_a_list(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.errors import clean_errors
+from unmask.cli.errors import clean_errors, fail
 
 
 def report(
@@ -35,6 +35,8 @@ def report(
         from unmask.report.gather import gather
         from unmask.report.page import render
 
+        if out and not out.absolute().parent.is_dir():
+            fail(f"there is no folder {out.absolute().parent} to write the report to.")
         target = out or file.with_name(f"{file.name}.report.html")
         trusted = read_trust_list(trust) if trust else None
         detector = Detector(model, trust=trusted, faces=True)

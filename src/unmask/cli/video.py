@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,7 +23,7 @@ def video(
         Path | None,
         typer.Option(
             help="Write timeline.json, .csv, .png and the most suspicious moments to this folder; "
-            "of several videos, each to a folder of its name."
+            "of several videos, each to a folder named after it."
         ),
     ] = None,
     as_json: Annotated[
@@ -70,11 +71,17 @@ def video(
         fail("name videos, or a list of them with --benchmark.")
     with clean_errors():
         from unmask.detector.detector import Detector
+        from unmask.explain.naming import Names
         from unmask.provenance.credentials import read_trust_list
         from unmask.video.detector import VideoDetector
         from unmask.video.read import VideoLimits
         from unmask.video.sample import SamplingPlan
 
+        if out and find_spec("matplotlib") is None:
+            fail("the plot needs Matplotlib; install it with: pip install 'unmask[media]'")
+        if out:
+            # Before any long work: a place that cannot be written is known now.
+            out.mkdir(parents=True, exist_ok=True)
         trusted = read_trust_list(trust) if trust else None
         detector = VideoDetector(
             Detector(model, threshold=threshold, trust=trusted),
@@ -90,14 +97,14 @@ def video(
             typer.echo(json.dumps(figures, indent=1))
             return
         failed = False
-        names = files or []
-        for path in names:
+        paths, folders = files or [], Names(out or Path())
+        for path in paths:
             found = _answer(detector, path)
             failed |= found.error is not None
             if out and found.error is None:
                 from unmask.video.output import write_all
 
-                folder = out if len(names) == 1 else out / path.name
+                folder = out if len(paths) == 1 else folders.place(str(path), str(path), "found")
                 write_all(found, folder, threshold=detector.detector.fake_from)
             if as_json:
                 typer.echo(json.dumps(found.to_json()))
