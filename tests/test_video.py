@@ -58,10 +58,13 @@ def test_a_phone_s_turn_is_applied() -> None:
     assert upright[:20, :20].mean() < 50
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "webm"])
-def test_ten_bits_are_scaled_to_eight(suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "codec", "kind"),
+    [("mp4", "libx264", "yuv420p10le"), ("mov", "prores_ks", "yuv422p10le")],
+)
+def test_ten_bits_are_scaled_to_eight(suffix: str, codec: str, kind: str) -> None:
     white = np.full((64, 96, 3), 255, np.uint8)
-    data = clip([white] * 2, suffix, pixel_format="yuv420p10le")
+    data = clip([white] * 2, suffix, codec=codec, pixel_format=kind)
     assert next(iter(read_video(data).frames)).pixels().min() > 245
 
 
