@@ -53,7 +53,7 @@ def plain() -> bytes:
     return encode(picture(200, 160), quality=85)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
 def test_an_intact_credential_that_says_ai_decides(kind: str) -> None:
     pytest.importorskip("c2pa")
     data = sign(encode(picture(), kind), manifest(AI), f"image/{kind.lower()}")

@@ -229,6 +229,12 @@ def test_a_signed_video_decides_and_a_prompt_tips(detector: VideoDetector, tmp_p
     assert "generator.prompt" in {one.name for one in told.evidence}
 
 
+def test_a_video_among_pictures_is_told_apart() -> None:
+    for suffix in ("mp4", "webm"):
+        with pytest.raises(PictureError, match="unmask video"):
+            Detector().detect(clip(frames(2), suffix))
+
+
 def test_the_command_writes_timeline_plot_and_moments(tmp_path: Path) -> None:
     path = tmp_path / "clip.webm"
     path.write_bytes(clip(frames(30), "webm"))

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, drop_stdout, fail
+from unmask.cli.options import TrustList
 from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
@@ -55,13 +56,7 @@ def detect(
     faces: Annotated[
         bool, typer.Option("--faces", help="Find faces and judge each by itself as well.")
     ] = False,
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            help="Root certificates (PEM) of the signers whose credentials may decide.",
-            show_default=False,
-        ),
-    ] = None,
+    trust: TrustList = None,
 ) -> None:
     """Say of each picture whether it is real or made or altered by AI.
 

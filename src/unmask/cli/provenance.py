@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unmask.cli.errors import clean_errors
+from unmask.cli.options import TrustList
 
 
 def provenance(
@@ -16,13 +16,7 @@ def provenance(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a file and line.")
     ] = False,
-    trust: Annotated[
-        Path | None,
-        typer.Option(
-            help="Root certificates (PEM) of the signers of credentials that are trusted.",
-            show_default=False,
-        ),
-    ] = None,
+    trust: TrustList = None,
 ) -> None:
     """Say what files tell of themselves: credentials, metadata, marks of generators.
 

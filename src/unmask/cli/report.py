@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.errors import clean_errors, fail
+from unmask.cli.options import ModelFile, TrustList
 
 
 def report(
@@ -16,13 +17,8 @@ def report(
         Path | None,
         typer.Option(help="The HTML file; beside the file if not given.", show_default=False),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
-    ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(help="Root certificates (PEM) of trusted signers.", show_default=False),
-    ] = None,
+    model: ModelFile = None,
+    trust: TrustList = None,
 ) -> None:
     """Write all that can be said of one file into one HTML page, to be printed or filed.
 

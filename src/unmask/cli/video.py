@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unmask.cli.errors import clean_errors, fail
+from unmask.cli.options import ModelFile, TrustList
 from unmask.cli.progress import video_progress
 
 if TYPE_CHECKING:
@@ -48,13 +49,8 @@ def video(
             min=0, max=1, help="Call fake from this p(fake) on; nothing unsure.", show_default=False
         ),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
-    ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option(help="Root certificates (PEM) of trusted signers.", show_default=False),
-    ] = None,
+    model: ModelFile = None,
+    trust: TrustList = None,
     benchmark: Annotated[
         Path | None,
         typer.Option(

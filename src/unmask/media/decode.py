@@ -120,6 +120,8 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     except PictureError:
         raise
     except UnidentifiedImageError:
+        if data[4:8] in (b"ftyp", b"moov") or data[:4] == b"\x1a\x45\xdf\xa3":
+            raise PictureError("This is not a picture; for videos use `unmask video`.") from None
         raise PictureError("This is not a picture in a format that unmask reads.") from None
     except Image.DecompressionBombError:
         raise PictureError(

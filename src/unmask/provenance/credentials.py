@@ -64,8 +64,8 @@ def read_credentials(data: bytes | mmap.mmap, trust: str | None = None) -> list[
     try:
         context = c2pa.Context.from_dict(settings)
         with c2pa.Reader(stream, context=context) as reader:
-            store = json.loads(reader.json())
-    except Exception as error:  # The library raises its own errors, by kind of damage.
+            return _findings(json.loads(reader.json()), listed=trust is not None)
+    except Exception as error:  # The library has an error for each damage; a claim any shape.
         return [
             Finding(
                 "c2pa.unreadable",
@@ -76,7 +76,6 @@ def read_credentials(data: bytes | mmap.mmap, trust: str | None = None) -> list[
                 {"reason": clean(error, 120)},
             )
         ]
-    return _findings(store, listed=trust is not None)
 
 
 def _unverified(data: bytes | mmap.mmap) -> Finding:

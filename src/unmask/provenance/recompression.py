@@ -64,7 +64,7 @@ def estimate_recompression(image: Image.Image) -> Recompression | None:
     if table.size != 64:
         return None
     image.draft("L", image.size)
-    coefficients = _dct(np.asarray(image.convert("L"), dtype=np.float64))
+    coefficients = _dct(np.asarray(image.convert("L")))
     if len(coefficients) < _FEWEST_BLOCKS:
         return None
     steps = table.reshape(8, 8)
@@ -92,13 +92,13 @@ def estimate_recompression(image: Image.Image) -> Recompression | None:
     return Recompression(_FIRST_QUALITIES[best], float(totals[best]) / counted)
 
 
-def _dct(luma: NDArray[np.float64]) -> NDArray[np.float64]:
+def _dct(luma: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the DCT of the blocks of the picture's middle, shape (blocks, 8, 8)."""
     height, width = luma.shape
     top = max(0, (height - _LARGEST_SIDE) // 16 * 8)
     left = max(0, (width - _LARGEST_SIDE) // 16 * 8)
     rows, columns = min(height - top, _LARGEST_SIDE) // 8, min(width - left, _LARGEST_SIDE) // 8
-    cut = luma[top : top + 8 * rows, left : left + 8 * columns] - 128
+    cut = luma[top : top + 8 * rows, left : left + 8 * columns].astype(np.float64) - 128
     blocks = cut.reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8)
     at = np.arange(8)
     basis = np.sqrt(2 / 8) * np.cos(np.pi * at[:, None] * (2 * at + 1) / 16)
