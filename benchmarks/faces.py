@@ -20,7 +20,9 @@ import numpy as np
 
 from unmask.data.manifest import Row, read_manifest
 from unmask.detector.model import Model
+from unmask.evaluation.bootstrap import resample
 from unmask.evaluation.metrics import auc
+from unmask.evaluation.sweep import Sweep
 from unmask.faces.crop import crop_face
 from unmask.faces.finder import FaceFinder
 from unmask.media.decode import decode, read_bytes
@@ -66,7 +68,7 @@ def gain(rows: list[Row], finder: FaceFinder, most: int) -> dict[str, object]:
     table = {}
     for source in GAIN_SOURCES:
         logits: dict[str, list[float]] = {"whole": [], "face": [], "both": []}
-        labels = []
+        labels, groups = [], []
         for row in pick([row for row in rows if row.source == source], most):
             pixels = decode(read_bytes(row.path))
             faces = finder.find(pixels)
@@ -78,12 +80,25 @@ def gain(rows: list[Row], finder: FaceFinder, most: int) -> dict[str, object]:
             for name, value in (("whole", whole), ("face", face), ("both", (whole + face) / 2)):
                 logits[name].append(value)
             labels.append(row.label == "fake")
+            groups.append(row.group)
         truth = np.array(labels)
         table[source] = {
             "pictures with a face": len(labels),
             **{name: round(auc(truth, np.array(values)), 4) for name, values in logits.items()},
+            "both minus whole, 95%": difference(
+                truth, np.array(logits["whole"]), np.array(logits["both"]), groups
+            ),
         }
     return table
+
+
+def difference(
+    truth: np.ndarray, one: np.ndarray, other: np.ndarray, groups: list[str]
+) -> list[float]:
+    """Return the interval of the difference of two AUCs on the same pictures."""
+    weights = resample(groups)
+    gaps = Sweep(truth, other, weights).auc() - Sweep(truth, one, weights).auc()
+    return [round(float(value), 4) for value in np.nanquantile(gaps[1:], (0.025, 0.975))]
 
 
 def main() -> None:
@@ -94,8 +109,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     rows = [row for row in read_manifest(options.data) if row.split == "val"]
-    finders = {f"score {score}": FaceFinder(min_score=score) for score in (0.3, 0.5, 0.6, 0.7)}
-    finders["score 0.5, no tiles"] = FaceFinder(min_score=0.5, tiles=False)
+    finders = {f"score {score}": FaceFinder(min_score=score) for score in (0.5, 0.6, 0.7, 0.8)}
+    finders["score 0.7, no tiles"] = FaceFinder(min_score=0.7, tiles=False)
     figures = {
         "model": Model().card.sha256[:12],
         "finding": find(rows, finders, options.pictures),
