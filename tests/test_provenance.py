@@ -386,3 +386,12 @@ def test_damaged_files_end_in_findings_and_in_time() -> None:
         if number % 20 == 0:
             inspect_bytes(data, deep=True)
         assert time.perf_counter() - started < 5, number
+
+
+def test_many_long_texts_are_read_in_time() -> None:
+    long = b'Job Steps: 1, "class_type" AIGC Label' * 7000
+    block = b"!\xfe" + b"".join(b"\xff" + long[at : at + 255] for at in range(0, 2**17, 255))
+    data = b"GIF89a\x08\x00\x08\x00\x00\x00\x00" + 40 * (block + b"\0") + b";"
+    started = time.process_time()
+    inspect_bytes(data)
+    assert time.process_time() - started < 5

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from unmask.provenance.finding import Finding, Source, clean
 
 _SETTINGS = re.compile(r"\bSteps: \d+, (?:Sampler|Schedule type|Seed|CFG scale|Size)[^\n]{0,40}:")
-_MIDJOURNEY = re.compile(r"\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-", re.IGNORECASE)
+_MIDJOURNEY = re.compile(r"\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-")
 _AIGC = re.compile(r"[\"']?Label[\"']?\s*[:=]\s*[\"']?([123])\b")
 _GROK = re.compile(r"^Signature: [A-Za-z0-9+/=]{40,}$")
 # Looked for in fields that name a tool or a source, never in captions, where any word may stand.
@@ -24,7 +24,8 @@ _TOOLS = re.compile(
     r"nightcafe|dreamstudio|playground ai|krea\.ai|recraft|seedream|jimeng|doubao",
     re.IGNORECASE,
 )
-_LOOKED_AT = 2**18
+_LOOKED_AT = 2**17
+_LONGEST_NAME = 2**11
 
 
 def _has(*words: str) -> Callable[[str], bool]:
@@ -51,8 +52,8 @@ _BY_TEXT: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("ComfyUI", _has('"nodes"', '"links"', '"last_node_id"')),
     ("InvokeAI", _has('"app_version"', '"generation_mode"')),
     ("NovelAI", _has('"sampler"', '"uc"', '"scale"')),
-    ("Stable Diffusion web UI", lambda text: bool(_SETTINGS.search(text))),
-    ("Midjourney", lambda text: bool(_MIDJOURNEY.search(text))),
+    ("Stable Diffusion web UI", lambda text: "Steps: " in text and bool(_SETTINGS.search(text))),
+    ("Midjourney", lambda text: "Job ID" in text and bool(_MIDJOURNEY.search(text))),
     ("Draw Things", _has('"c":', '"uc":', '"sampler":')),
 )
 
@@ -87,7 +88,7 @@ def read_text(key: str, text: str, source: Source) -> Finding | None:
 
 def read_tool(key: str, text: str, source: Source) -> Finding | None:
     """Look for a generator's name in a field that names a tool, a maker or a source."""
-    found = _TOOLS.search(text[:_LOOKED_AT])
+    found = _TOOLS.search(text[:_LONGEST_NAME])
     if found is None:
         return None
     return Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 
 _FIELDS = {
     5: "ObjectName", 25: "Keywords", 40: "SpecialInstructions", 65: "OriginatingProgram",
@@ -14,12 +15,11 @@ _MOST = 1000
 
 def read_iptc(blocks: list[bytes]) -> dict[str, str]:
     """Return the text fields of IPTC blocks by name; damaged parts are left out."""
-    found: dict[str, str] = {}
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for block in blocks[:8]:
         for name, value in _datasets(_record(block)):
-            text = value.decode(errors="replace")
-            found[name] = f"{found[name]}; {text}" if name in found else text
-    return found
+            found[name].append(value.decode(errors="replace"))
+    return {name: "; ".join(texts) for name, texts in found.items()}
 
 
 def _record(block: bytes) -> bytes:
