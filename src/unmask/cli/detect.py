@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from unmask.cli.errors import clean_errors, drop_stdout, fail
+from unmask.cli.errors import clean_errors, fail, until_stopped
 from unmask.cli.options import TrustList
 from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
@@ -81,7 +81,6 @@ def detect(
 
     counts: Counter[str] = Counter()
     started = time.perf_counter()
-    stopped = False
     to_terminal = not (as_json or as_jsonl)
     console = Console(highlight=False)
     with clean_errors(), ExitStack() as stack:
@@ -94,20 +93,15 @@ def detect(
             stack.callback(table.flush)
             sinks.append(table.add)
         found = find_pictures(paths)
-        try:
+        with until_stopped() as stop:
             for verdict in detector.detect_many(found, batch_size=batch_size, workers=workers):
                 for sink in sinks:
                     sink(verdict)
                 counts[verdict.verdict or "error"] += 1
                 advance()
-        except KeyboardInterrupt:
-            stopped = True
-        except BrokenPipeError:
-            drop_stdout()
-            stopped = True
     if to_terminal:
         console.print(summary(counts, time.perf_counter() - started))
-    if stopped:
+    if stop.came:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(SOME_FAILED if counts["error"] else 0)
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import typer
 
@@ -32,6 +33,26 @@ def fail(sentence: str) -> None:
     """Print one sentence on standard error and exit with 2."""
     typer.echo(f"unmask: {sentence}", err=True)
     raise typer.Exit(WRONG_USE)
+
+
+@dataclass
+class Stop:
+    """Whether a run was stopped before its end."""
+
+    came: bool = False
+
+
+@contextmanager
+def until_stopped() -> Iterator[Stop]:
+    """End a run quietly at Ctrl-C, or when the reader of its output has gone."""
+    stop = Stop()
+    try:
+        yield stop
+    except KeyboardInterrupt:
+        stop.came = True
+    except BrokenPipeError:
+        drop_stdout()
+        stop.came = True
 
 
 def drop_stdout() -> None:

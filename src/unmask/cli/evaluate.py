@@ -17,6 +17,7 @@ from unmask.cli.progress import counted
 if TYPE_CHECKING:
     from unmask.data.manifest import Row
     from unmask.evaluation.answers import Answers
+    from unmask.evaluation.gallery import Heatmap
     from unmask.evaluation.predictions import Predictions
     from unmask.evaluation.run import Subject
 
@@ -144,7 +145,8 @@ def evaluate(
             write_answers(answers, subject.threshold, out / f"{split}.csv")
             write_metrics_json(done, comparison, costs, out / "metrics.json")
             write_metrics_csv(done, out / "metrics.csv")
-            write_report(done, comparison, costs, out / "report.html")
+            heatmap = None if predictions else _heatmap_of(model)
+            write_report(done, comparison, costs, out / "report.html", heatmap)
         if markdown:
             command = _command(
                 data=Path("$DATA", data.name),
@@ -188,6 +190,17 @@ def _from_model(path: Path | None) -> tuple[Subject, Answer]:
         promise=card.most_wrong,
     )
     return subject, answer
+
+
+def _heatmap_of(path: Path | None) -> Heatmap | None:
+    """Return what explains a model's answers; None for a model without the outputs it takes."""
+    from unmask.detector.detector import Detector
+    from unmask.explain import explain
+
+    detector = Detector(path)
+    if not detector.model.explains:
+        return None
+    return lambda picture, longest: explain(detector, picture).png(longest)
 
 
 def _from_file(predictions: Predictions, threshold: float) -> tuple[Subject, Answer]:

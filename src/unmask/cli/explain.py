@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from unmask.cli.detect import INTERRUPTED, SOME_FAILED
-from unmask.cli.errors import clean_errors, drop_stdout, fail
+from unmask.cli.errors import clean_errors, fail, until_stopped
 from unmask.cli.progress import detection_progress
 from unmask.media.errors import PictureError
 from unmask.media.find import STDIN, Found, find_pictures
@@ -84,21 +84,16 @@ def explain(
         if any(Path(path).is_dir() and out.resolve() == Path(path).resolve() for path in paths):
             raise ValueError(f"the heatmaps would lie among the pictures of {out}; name another.")
         out.mkdir(parents=True, exist_ok=True)
-    names, counts, stopped = Names(out), Counter[str](), False
+    names, counts = Names(out), Counter[str]()
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    with clean_errors(), detection_progress(paths, console, table=not as_jsonl) as advance:
-        try:
-            for given, found in _find(paths, out.resolve()):
-                row = _explain_one(given, found, run, verdict, names, head, longest, bar, raw)
-                counts["error" if row["error"] else "explained"] += 1
-                _tell(console, row, as_jsonl)
-                advance()
-        except KeyboardInterrupt:
-            stopped = True
-        except BrokenPipeError:
-            drop_stdout()
-            stopped = True
-    if stopped:
+    bars = detection_progress(paths, console, table=not as_jsonl)
+    with clean_errors(), bars as advance, until_stopped() as stop:
+        for given, found in _find(paths, out.resolve()):
+            row = _explain_one(given, found, run, verdict, names, head, longest, bar, raw)
+            counts["error" if row["error"] else "explained"] += 1
+            _tell(console, row, as_jsonl)
+            advance()
+    if stop.came:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(SOME_FAILED if counts["error"] else 0)
 
@@ -118,6 +113,8 @@ def _explainer(
 ) -> tuple[Explain, Callable[[Explanation], dict[str, Any]]]:
     """Return what explains a picture, and what says how the same picture was answered."""
     if model and (model.is_dir() or model.suffix != _MODEL_SUFFIX):
+        if not model.exists():
+            raise ValueError(f"There is neither a model nor a training run at {model}.")
         from unmask.explain.network import RunExplainer
 
         of_run = RunExplainer(model)

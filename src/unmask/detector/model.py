@@ -103,6 +103,11 @@ class Model:
         fake, category = zip(*answers, strict=True)
         return np.concatenate(fake), np.concatenate(category)
 
+    @property
+    def explains(self) -> bool:
+        """Whether the file has the outputs that `features` needs."""
+        return set(FEATURES) <= {output.name for output in self._session.get_outputs()}
+
     def features(self, inputs: NDArray[np.float32]) -> Features:
         """Answer for network inputs, and say what explains the answers.
 
@@ -112,9 +117,11 @@ class Model:
         Raises:
             ModelError: The ONNX file has no such outputs.
         """
-        missing = set(FEATURES) - {output.name for output in self._session.get_outputs()}
-        if missing:
-            raise ModelError(f"The model {self.card.name} has no output {min(missing)} to explain.")
+        if not self.explains:
+            raise ModelError(
+                f"The model {self.card.name} has no exact maps: its file lacks the outputs "
+                f"{' and '.join(FEATURES)}."
+            )
         parts = [
             self._session.run([*OUTPUTS, *FEATURES], {INPUT: inputs[start : start + _VIEWS_A_RUN]})
             for start in range(0, len(inputs), _VIEWS_A_RUN)

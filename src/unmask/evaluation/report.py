@@ -12,7 +12,7 @@ from unmask.evaluation.bootstrap import Interval
 from unmask.evaluation.charts import Chart, draw_charts
 from unmask.evaluation.compare import Comparison
 from unmask.evaluation.costs import Costs
-from unmask.evaluation.gallery import Exhibit, surest
+from unmask.evaluation.gallery import Exhibit, Heatmap, surest
 from unmask.evaluation.metrics import METRICS
 from unmask.evaluation.run import Evaluation
 from unmask.evaluation.slices import SliceFigures
@@ -36,6 +36,10 @@ from unmask.evaluation.wording import (
 )
 from unmask.verdict.table import printable
 
+_HEATMAPS = (
+    "Under each picture what spoke for the answer: red for fake, blue for real. It shows what "
+    "moved the model, and is no proof of what was altered."
+)
 _STYLE = Path(__file__).with_name("report.css")
 
 
@@ -52,7 +56,11 @@ def check_charts() -> None:
 
 
 def write_report(
-    done: Evaluation, comparison: Comparison | None, costs: Costs | None, path: Path
+    done: Evaluation,
+    comparison: Comparison | None,
+    costs: Costs | None,
+    path: Path,
+    heatmap: Heatmap | None = None,
 ) -> None:
     """Write the report.
 
@@ -61,9 +69,10 @@ def write_report(
         comparison: With another model.
         costs: At the cheapest threshold.
         path: The HTML file.
+        heatmap: Explains the answers that are shown; None where nothing does.
     """
     title = f"{done.subject.name} on the split '{done.split}'"
-    body = "\n".join(_parts(done, comparison, costs, title))
+    body = "\n".join(_parts(done, comparison, costs, title, heatmap))
     style = _STYLE.read_text(encoding="utf-8")
     path.write_text(
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -75,7 +84,11 @@ def write_report(
 
 
 def _parts(
-    done: Evaluation, comparison: Comparison | None, costs: Costs | None, title: str
+    done: Evaluation,
+    comparison: Comparison | None,
+    costs: Costs | None,
+    title: str,
+    heatmap: Heatmap | None,
 ) -> Iterable[str]:
     subject = done.subject
     yield f"<h1>{_safe(title)}</h1>"
@@ -113,7 +126,9 @@ def _parts(
             yield _table(chosen, kind)
     for right, heading in ((False, "The surest wrong answers"), (True, "The surest right answers")):
         yield f"<h2>{heading}</h2>"
-        yield _gallery(surest(done, right=right))
+        if heatmap:
+            yield f'<p class="soft">{_HEATMAPS}</p>'
+        yield _gallery(surest(done, right=right, heatmap=heatmap))
 
 
 def _tiles(done: Evaluation) -> str:
@@ -171,6 +186,8 @@ def _exhibit(one: Exhibit) -> str:
         if one.thumbnail
         else '<div class="none">cannot be read</div>'
     )
+    if one.heatmap:
+        picture += f'<img src="{one.heatmap}" alt="Heatmap of {_safe(row.path.name)}">'
     return (
         f"<figure>{picture}<figcaption>p(fake) <b>{one.p_fake:.3f}</b>, labelled {row.label}<br>"
         f"{_safe(known)}<br>{_safe(row.path.name)}</figcaption></figure>"

@@ -144,7 +144,7 @@ class _Opened(nn.Module):
         Raises:
             ValueError: They are no map: their number is no square.
         """
-        channels = self.network.fake_head.in_features
+        channels = self.network.backbone.num_features
         if features.ndim == 4:
             last = features.shape[1] != channels and features.shape[3] == channels
             return features.permute(0, 3, 1, 2) if last else features
