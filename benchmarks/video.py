@@ -41,14 +41,13 @@ from unmask.detector.detector import Detector
 from unmask.evaluation.metrics import auc
 from unmask.media.decode import decode, read_bytes
 from unmask.video.detector import VideoDetector
-from unmask.video.pool import POOLS, find_segments
+from unmask.video.pool import POOLS, Segment, find_segments
 from unmask.video.sample import SamplingPlan
 from unmask.video.verdict import VideoVerdict
 
 SOURCES = ("ffhq256-stylegan", "ffhq-stylegan2", "hard-faces", "nano-banana", "photo-game")
 SIDE, RATE, STILL_SECONDS, STILLS = 240, 8, 2, 6
 BIT_RATES = (2000, 500, 200, 80)
-EPSILON = 1e-6
 
 
 @dataclass
@@ -103,15 +102,40 @@ def make_clips(rows: list[Row], a_kind: int) -> Iterator[Made]:
                 yield Made(kind, source, fake, pictures)
 
 
-def seconds_of(verdict: VideoVerdict, threshold: float, grid: np.ndarray) -> np.ndarray:
-    """Return which moments of a grid lie in segments found at a threshold."""
-    found = find_segments(
+def segments_at(verdict: VideoVerdict, threshold: float) -> list[Segment]:
+    """Return the segments found at a threshold."""
+    return find_segments(
         np.array([frame.time for frame in verdict.frames]),
         np.array([frame.p_fake for frame in verdict.frames]),
         threshold,
         STILLS * STILL_SECONDS,
     )
-    return np.any([(grid >= s.start) & (grid < s.end) for s in found], axis=0) & bool(found)
+
+
+def segment_f1(made: list[Made], found: list[list[Segment]]) -> float:
+    """Return the F1 of moments, over the clips that are fake in part."""
+    grid = np.arange(0, STILLS * STILL_SECONDS, 0.05) + 0.025
+    both = truth = said = 0
+    for one, segments in zip(made, found, strict=True):
+        if one.kind == "part":
+            true = np.array(one.fake)[(grid // STILL_SECONDS).astype(int)]
+            called = np.zeros(grid.size, dtype=bool)
+            for segment in segments:
+                called |= (grid >= segment.start) & (grid < segment.end)
+            both += (true & called).sum()
+            truth += true.sum()
+            said += called.sum()
+    return round(float(2 * both / (truth + said)), 4)
+
+
+def real_in_segments(made: list[Made], found: list[VideoVerdict]) -> float:
+    """Return the share of the time of real clips that segments take for fake."""
+    times = [
+        sum(segment.end - segment.start for segment in verdict.segments)
+        for one, verdict in zip(made, found, strict=True)
+        if one.kind == "real"
+    ]
+    return round(float(np.mean(times)) / (STILLS * STILL_SECONDS), 4)
 
 
 def judge(made: list[Made], detector: VideoDetector, bit_rate: int) -> list[VideoVerdict]:
@@ -121,39 +145,46 @@ def judge(made: list[Made], detector: VideoDetector, bit_rate: int) -> list[Vide
     return [detector.detect(clip(m.pictures, rate=RATE, options=options)) for m in made]
 
 
-def figures_of(made: list[Made], found: list[VideoVerdict], card_threshold: float) -> dict:
+def figures_of(made: list[Made], found: list[VideoVerdict], base: Detector) -> dict:
     """Return all figures of clips at one bit rate."""
-    grid = np.arange(0, STILLS * STILL_SECONDS, 0.05) + 0.025
-    logit = lambda p: np.log((p + EPSILON) / (1 - p + EPSILON))  # noqa: E731
-    frame_truth, frame_p, true_time, said_time = [], [], [], []
+    card = base.model.card
+    frame_truth, frame_p = [], []
     for one, verdict in zip(made, found, strict=True):
         for frame in verdict.frames:
             frame_truth.append(one.fake[min(int(frame.time // STILL_SECONDS), STILLS - 1)])
             frame_p.append(frame.p_fake)
-        if one.kind == "part":
-            true_time.append(np.array(one.fake)[(grid // STILL_SECONDS).astype(int)])
-            said_time.append(seconds_of(verdict, card_threshold, grid))
-    truth, said = np.concatenate(true_time), np.concatenate(said_time)
     kinds = np.array([one.kind for one in made])
+    logits = [
+        np.array([card.calibration.logit(frame.p_fake) for frame in verdict.frames])
+        for verdict in found
+    ]
     pools = {}
     for name, pool in POOLS.items():
-        values = np.array(
-            [float(pool(logit(np.array([f.p_fake for f in v.frames])))) for v in found]
-        )
+        p_fake = card.calibration(np.array([float(pool(values)) for values in logits]))
         pools[name] = {
-            f"{kind} against real": round(
-                auc(kinds[(kinds == kind) | (kinds == "real")] == kind,
-                    values[(kinds == kind) | (kinds == "real")]), 4,
-            )
-            for kind in ("fake", "part")
-        }  # fmt: skip
+            "AUC, fake against real": pair_auc(kinds, p_fake, "fake"),
+            "AUC, part against real": pair_auc(kinds, p_fake, "part"),
+            "real called fake from the threshold on": share(
+                p_fake[kinds == "real"], card.threshold
+            ),
+            "part called fake from the threshold on": share(
+                p_fake[kinds == "part"], card.threshold
+            ),
+            "fake called fake from the threshold on": share(
+                p_fake[kinds == "fake"], card.threshold
+            ),
+        }
     return {
         "frame AUC": round(auc(np.array(frame_truth), np.array(frame_p)), 4),
-        "segment F1": round(float(2 * (truth & said).sum() / (truth.sum() + said.sum())), 4),
-        "segment F1 if all were called fake": round(
-            float(2 * truth.sum() / (truth.sum() + truth.size)), 4
+        "segment F1": segment_f1(made, [list(verdict.segments) for verdict in found]),
+        "segment F1 at the cut for fake": segment_f1(
+            made, [segments_at(verdict, card.fake_from) for verdict in found]
         ),
-        "video AUC by pool": pools,
+        "share of real clips in segments": real_in_segments(made, found),
+        "segment F1 if all were called fake": segment_f1(
+            made, [[Segment(0, STILLS * STILL_SECONDS, 1.0)]] * len(made)
+        ),
+        "pools": pools,
         "verdicts": {
             kind: {
                 call: sum(v.verdict == call for v, k in zip(found, kinds, strict=True) if k == kind)
@@ -171,6 +202,17 @@ def figures_of(made: list[Made], found: list[VideoVerdict], card_threshold: floa
     }
 
 
+def pair_auc(kinds: np.ndarray, p_fake: np.ndarray, kind: str) -> float:
+    """Return the AUC of the clips of a kind against the real ones."""
+    chosen = (kinds == kind) | (kinds == "real")
+    return round(auc(kinds[chosen] == kind, p_fake[chosen]), 4)
+
+
+def share(p_fake: np.ndarray, threshold: float) -> float:
+    """Return the share that reaches a threshold."""
+    return round(float(np.mean(p_fake >= threshold)), 3)
+
+
 def quality(options: argparse.Namespace) -> dict:
     """Make, judge and measure the clips."""
     rows = read_manifest(options.data)
@@ -183,7 +225,7 @@ def quality(options: argparse.Namespace) -> dict:
         out[split] = {}
         for rate in rates:
             found = judge(made, detector, rate)
-            out[split][f"{rate} kb/s"] = figures_of(made, found, base.model.card.threshold)
+            out[split][f"{rate} kb/s"] = figures_of(made, found, base)
     return out
 
 
@@ -225,7 +267,7 @@ def speed(options: argparse.Namespace) -> dict:
         for count in (1, 3):
             path = Path(folder) / f"{count}.mp4"
             path.write_bytes(minutes(count))
-            for faces in (True, False)[: 3 - count]:
+            for faces in (True, False) if count == 1 else (True,):
                 command = [sys.executable, __file__, "one", str(path), *["--faces"] * faces]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 name = f"{count} min of 720p, {path.stat().st_size / 2**20:.0f} MiB, "

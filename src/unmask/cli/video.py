@@ -101,7 +101,7 @@ def video(
                 from unmask.video.output import write_all
 
                 folder = out if len(paths) == 1 else folders.place(str(path), str(path), "found")
-                write_all(found, folder, threshold=detector.detector.fake_from)
+                write_all(found, folder, threshold=detector.detector.threshold)
             if as_json:
                 typer.echo(json.dumps(found.to_json()))
             else:
@@ -141,7 +141,7 @@ def _show(found: VideoVerdict, out: Path | None) -> None:
         typer.echo(f"  The verdict rests on the file's {found.decided_by}.")
     for segment in found.segments:
         typer.echo(
-            f"  Looks fake from {segment.start:.1f} s to {segment.end:.1f} s: "
+            f"  Looks rather fake from {segment.start:.1f} s to {segment.end:.1f} s: "
             f"p(fake) {segment.p_fake:.3f}"
         )
     long = sorted(found.tracks, key=lambda track: -len(track.times))[:10]

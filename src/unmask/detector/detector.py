@@ -62,6 +62,7 @@ class Detector:
         reads_provenance: Whether it heeds what files say of themselves.
         trust: Root certificates in PEM of the signers that may decide; None for any.
         limits: What one picture may cost.
+        threshold: From this p(fake) on a call of fake is the likelier one.
         real_below: Under this p(fake) the call from pixels is real...
         fake_from: ...and from here on it is fake.
     """
@@ -104,6 +105,7 @@ class Detector:
         self._forced = threshold is not None
         card = self.model.card
         self.real_below = card.real_below if threshold is None else threshold
+        self.threshold = card.threshold if threshold is None else threshold
         self.fake_from = card.fake_from if threshold is None else threshold
 
     def detect(self, picture: Picture) -> Verdict:

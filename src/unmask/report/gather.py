@@ -38,6 +38,7 @@ class Report:
         made: When the report was made, in UTC.
         version: Of unmask.
         card: Of the model.
+        threshold: From this p(fake) on a stretch of a video looks rather fake.
         real_below: Under this p(fake) the call from pixels is real...
         fake_from: ...and from here on it is fake.
         picture: The verdict on a picture.
@@ -55,6 +56,7 @@ class Report:
     made: datetime
     version: str
     card: ModelCard
+    threshold: float
     real_below: float
     fake_from: float
     picture: Verdict | None
@@ -107,6 +109,7 @@ def gather(
         made=datetime.now(UTC),
         version=unmask.__version__,
         card=detector.model.card,
+        threshold=detector.threshold,
         real_below=detector.real_below,
         fake_from=detector.fake_from,
         picture=picture,

@@ -180,10 +180,10 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
         f"({escape(found.codec)}, {report.width} x {report.height} pixels).</p>"
     )
     if find_spec("matplotlib"):
-        plot = timeline_plot(found, threshold=report.fake_from)
+        plot = timeline_plot(found, threshold=report.threshold)
         yield _image(plot, "image/png", "p(fake) over time")
     if found.segments:
-        yield "<p>Stretches that look fake:</p>"
+        yield "<p>Stretches that look rather fake than real:</p>"
         yield _table(
             ("from", "to", "p(fake)"),
             (
@@ -192,7 +192,7 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
             ),
         )
     else:
-        yield "<p>No stretch of it looks fake by itself.</p>"
+        yield "<p>No stretch of it looks rather fake than real.</p>"
     if found.moments:
         yield "<h2>The most suspicious moments</h2>"
         yield '<div class="moments">'

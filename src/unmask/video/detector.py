@@ -123,7 +123,7 @@ class VideoDetector:
                 find_segments(
                     np.array([frame.time for frame in frames]),
                     np.array([frame.p_fake for frame in frames]),
-                    self.detector.fake_from,
+                    self.detector.threshold,
                     min(duration, self._limits.max_seconds),
                 )
             ),
