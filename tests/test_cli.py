@@ -65,7 +65,7 @@ def test_json_and_json_lines_hold_the_same_rows(mixed: Path) -> None:
     as_json = json.loads(unmask("detect", mixed, "--json").stdout)
     as_lines = unmask("detect", mixed, "--jsonl").stdout.splitlines()
     assert [json.loads(line) for line in as_lines] == as_json
-    assert list(as_json[0]) == COLUMNS.split(",")
+    assert list(as_json[0]) == [*COLUMNS.split(","), "decided_by", "evidence"]
 
 
 def test_all_answered_is_exit_zero(mixed: Path) -> None:
@@ -97,6 +97,11 @@ def test_one_picture_on_standard_input(mixed: Path) -> None:
         ["export", "absent", "--out", "m.onnx", "--about", "absent.json"],
         ["calibrate", "absent.onnx", "--data", "absent.csv"],
         ["evaluate", "--data", "absent.csv", "--markdown", "results.md"],
+        ["detect", "x.jpg", "--trust", "absent.pem"],
+        ["provenance", "x.jpg", "--trust", "absent.pem"],
+        ["video"],
+        ["video", "--benchmark", "absent.csv"],
+        ["report", "absent.jpg"],
         ["no-such-command"],
     ],
 )

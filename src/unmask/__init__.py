@@ -4,6 +4,7 @@ The data flows through the folders in this order::
 
     media/     files and bytes come in, and are decoded under limits
     prepare/   a decoded picture becomes views, the arrays that a model sees
+    provenance/  what the file says of itself is read, beside the pixels
     detector/  a model answers for the views; the answers are pooled and calibrated
     verdict/   the answer goes out as a table, CSV, JSON or JSON Lines
     cli/       the command line over all of it
@@ -18,18 +19,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Detector", "PictureError", "Verdict", "__version__"]
+__all__ = ["Detector", "Finding", "PictureError", "Verdict", "__version__", "inspect_file"]
 
 if TYPE_CHECKING:
     from unmask.detector.detector import Detector
     from unmask.media.errors import PictureError
+    from unmask.provenance.finding import Finding
+    from unmask.provenance.inspect import inspect_file
     from unmask.verdict.verdict import Verdict
 
 # Loaded on first use: ONNX Runtime alone costs more than the rest of the import together.
 _HOMES = {
     "Detector": "unmask.detector.detector",
+    "Finding": "unmask.provenance.finding",
     "PictureError": "unmask.media.errors",
     "Verdict": "unmask.verdict.verdict",
+    "inspect_file": "unmask.provenance.inspect",
 }
 
 

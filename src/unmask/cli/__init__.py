@@ -16,7 +16,10 @@ from unmask.cli.explain import explain
 from unmask.cli.export import export
 from unmask.cli.fuse import fuse
 from unmask.cli.inspect import inspect
+from unmask.cli.provenance import provenance
+from unmask.cli.report import report
 from unmask.cli.train import mine, recipes, train
+from unmask.cli.video import video
 
 app = typer.Typer(
     name="unmask",
@@ -37,6 +40,9 @@ app.command()(export)
 app.command()(fuse)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(provenance)
+app.command()(video)
+app.command()(report)
 
 
 def _print_version(asked: bool) -> None:

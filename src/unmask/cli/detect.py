@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import CalibrationOption, TtaOption
+from unmask.cli.options import CalibrationOption, TrustList, TtaOption
 from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
@@ -56,12 +56,20 @@ def detect(
         typer.Option(min=1, help="Decoding threads; one a core if not given.", show_default=False),
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+    provenance: Annotated[
+        bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
+    ] = True,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Find faces and judge each by itself as well.")
+    ] = False,
+    trust: TrustList = None,
 ) -> None:
     """Say of each picture whether it is real or made or altered by AI.
 
     Exit code 0: all were answered; 1: some could not be read; 2: wrong use.
     """
     from unmask.detector.detector import Detector
+    from unmask.provenance.credentials import read_trust_list
 
     if as_json and as_jsonl:
         fail("choose one of --json and --jsonl.")
@@ -69,7 +77,14 @@ def detect(
         fail("standard input can be read once; give - once.")
     with clean_errors():
         detector = Detector(
-            model, threshold=threshold, device=device, calibration=calibration, tta=tta
+            model,
+            threshold=threshold,
+            device=device,
+            calibration=calibration,
+            tta=tta,
+            provenance=provenance,
+            trust=read_trust_list(trust) if trust else None,
+            faces=faces,
         )
 
     counts: Counter[str] = Counter()

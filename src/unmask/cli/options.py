@@ -14,6 +14,16 @@ CalibrationOption = Annotated[
     typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
 ]
 TtaOption = Annotated[bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")]
+ModelFile = Annotated[
+    Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
+]
+TrustList = Annotated[
+    Path | None,
+    typer.Option(
+        help="Root certificates (PEM) of the signers whose credentials may decide.",
+        show_default=False,
+    ),
+]
 
 
 def check_file(option: str, path: Path | None) -> None:

@@ -84,3 +84,28 @@ def detection_progress(
 
         threading.Thread(target=count, daemon=True).start()
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def video_progress() -> Iterator[Callable[[float, float | None], None] | None]:
+    """Show people a bar over the seconds of a video, with the time left, on standard error.
+
+    Yields:
+        What is told the seconds done and the length; None where nobody looks.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    bar = Progress(
+        TextColumn("looking"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f} s"),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("looking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

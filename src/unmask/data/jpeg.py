@@ -58,6 +58,15 @@ def read_coding(image: Image.Image) -> JpegCoding | None:
     )
 
 
+def is_libjpeg(image: Image.Image) -> bool:
+    """Say whether an opened JPEG has exactly the tables of libjpeg at some quality."""
+    if not isinstance(image, JpegImageFile):
+        return False
+    tables = _tables_of(image.layer, image.quantization)
+    given = np.array([value for table in tables for value in table])
+    return bool(tables) and bool((libjpeg_tables()[:, : given.size] == given).all(axis=1).any())
+
+
 def estimate_quality(tables: Sequence[Sequence[int]]) -> int:
     """Return the libjpeg quality whose tables differ least from the given ones.
 
@@ -69,12 +78,12 @@ def estimate_quality(tables: Sequence[Sequence[int]]) -> int:
         1-100. Encoders with scales of their own (cameras, Photoshop) get the nearest value.
     """
     given = np.concatenate([np.asarray(table, dtype=np.int64) for table in tables[:2]])
-    distances = np.abs(_libjpeg_tables()[:, : given.size] - given).sum(axis=1)
+    distances = np.abs(libjpeg_tables()[:, : given.size] - given).sum(axis=1)
     return int(np.argmin(distances)) + 1
 
 
 @cache
-def _libjpeg_tables() -> NDArray[np.int64]:
+def libjpeg_tables() -> NDArray[np.int64]:
     """Return the tables of qualities 1-100, shape (100, 128): luminance, then chrominance.
 
     The scaling is that of libjpeg's ``jpeg_quality_scaling`` and ``jpeg_add_quant_table``.

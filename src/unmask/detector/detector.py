@@ -18,6 +18,8 @@ from PIL import Image
 from unmask.detector.calibration import CalibrationName, Probabilities, softmax
 from unmask.detector.ensemble import load_model
 from unmask.detector.model import Device, ViewModel
+from unmask.faces.finder import FaceFinder
+from unmask.faces.judge import CutFaces, find_and_cut, judge_cut
 from unmask.media.decode import (
     DEFAULT_LIMITS,
     Limits,
@@ -29,6 +31,9 @@ from unmask.media.decode import (
 )
 from unmask.media.errors import PictureError
 from unmask.prepare.views import Views, make_views
+from unmask.provenance.finding import Finding
+from unmask.provenance.inspect import inspect_bytes
+from unmask.provenance.judge import Judgement, judge
 from unmask.verdict.verdict import CATEGORY_OTHER, Call, Verdict
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | PictureError
@@ -44,6 +49,8 @@ class _Prepared(NamedTuple):
     views: Views | None
     error: str | None
     seconds: float
+    evidence: tuple[Finding, ...] = ()
+    faces: CutFaces | None = None
 
 
 class Detector:
@@ -53,6 +60,12 @@ class Detector:
 
     Attributes:
         model: The loaded model, with its card.
+        reads_provenance: Whether it heeds what files say of themselves.
+        trust: Root certificates in PEM of the signers that may decide; None for any.
+        limits: What one picture may cost.
+        threshold: From this p(fake) on a call of fake is the likelier one.
+        real_below: Under this p(fake) the call from pixels is real...
+        fake_from: ...and from here on it is fake.
     """
 
     def __init__(
@@ -64,6 +77,9 @@ class Detector:
         limits: Limits = DEFAULT_LIMITS,
         calibration: CalibrationName | None = None,
         tta: bool = False,
+        provenance: bool = True,
+        trust: str | None = None,
+        faces: bool = False,
     ) -> None:
         """Load a model.
 
@@ -76,6 +92,11 @@ class Detector:
             calibration: What turns the logit into ``p_fake``; None for the card's own. The band
                 stays where it is on the logit, so that verdicts do not change with it.
             tta: Look at more views of each picture (`ViewPlan.augmented`); slower.
+            provenance: Whether to read what a file says of itself and to heed it in the verdict.
+            trust: Root certificates in PEM of the signers whose Content Credentials may decide;
+                None for every intact signature.
+            faces: Whether to find faces and judge each by itself. They are reported beside the
+                verdict, which is always that of the whole picture.
 
         Raises:
             ModelError: The model cannot be loaded, or its card has no such calibration.
@@ -86,13 +107,17 @@ class Detector:
         if not isinstance(model, ViewModel):
             model = load_model(Path(model) if model else None, device)
         self.model = model
-        self._limits = limits
+        self.limits = limits
+        self.reads_provenance, self.trust = provenance, trust
+        self._finder = FaceFinder() if faces else None
+        self._forced = threshold is not None
         card = self.model.card
         self._calibration = card.calibration_by(calibration)
         self._views = card.views.augmented() if tta else card.views
         self._band_on = self._calibration if threshold is not None else card.calibration
-        self._real_below = card.real_below if threshold is None else threshold
-        self._fake_from = card.fake_from if threshold is None else threshold
+        self.real_below = card.real_below if threshold is None else threshold
+        self.threshold = card.threshold if threshold is None else threshold
+        self.fake_from = card.fake_from if threshold is None else threshold
 
     def detect(self, picture: Picture) -> Verdict:
         """Answer for one picture.
@@ -147,12 +172,21 @@ class Detector:
         started = time.perf_counter()
         name = str(picture) if isinstance(picture, str | Path) else IN_MEMORY
         views, error = None, None
+        evidence: tuple[Finding, ...] = ()
+        faces: CutFaces | None = None
         try:
-            views = make_views(self.pixels(picture), self._views)
+            if isinstance(picture, str | Path):
+                picture = read_bytes(picture, self.limits)
+            pixels = self.pixels(picture)
+            views = make_views(pixels, self._views)
+            if self.reads_provenance and isinstance(picture, bytes):
+                evidence = tuple(inspect_bytes(picture, trust=self.trust, limits=self.limits))
+            if self._finder:
+                faces = find_and_cut(pixels, self._finder, self.model.card.views)
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
-        return _Prepared(name, views, error, time.perf_counter() - started)
+        return _Prepared(name, views, error, time.perf_counter() - started, evidence, faces)
 
     def pixels(self, picture: Picture) -> Pixels:
         """Return the pixels that the detector sees, uint8 RGB, shape (height, width, 3).
@@ -160,7 +194,7 @@ class Detector:
         Raises:
             PictureError: The picture cannot be read.
         """
-        return read_pixels(picture, self._limits)
+        return read_pixels(picture, self.limits)
 
     def _answer(self, batch: list[_Prepared]) -> list[Verdict]:
         started = time.perf_counter()
@@ -178,22 +212,30 @@ class Detector:
             else:
                 p_fake = float(p_fakes[place])
                 category, confidence = self._category(categories, place)
+                call, decided_by = self.call(float(banded[place]), prepared.evidence)
                 verdict = Verdict(
                     path=prepared.name,
-                    verdict=self._call(float(banded[place])),
+                    verdict=call,
                     p_fake=p_fake,
                     category=category,
                     category_confidence=confidence,
                     milliseconds=milliseconds + 1000 * share,
+                    decided_by=decided_by,
+                    evidence=prepared.evidence,
+                    faces=judge_cut(prepared.faces, self.model) if prepared.faces else None,
                 )
                 place += 1
             verdicts.append(verdict)
         return verdicts
 
-    def _call(self, banded: float) -> Call:
-        if banded >= self._fake_from:
+    def call(self, p_fake: float, evidence: Iterable[Finding] = ()) -> Judgement:
+        """Turn a p(fake) from pixels, and what the file says of itself, into a verdict."""
+        return judge(self._call(p_fake), evidence, forced=self._forced)
+
+    def _call(self, p_fake: float) -> Call:
+        if p_fake >= self.fake_from:
             return "fake"
-        return "real" if banded < self._real_below else "unsure"
+        return "real" if p_fake < self.real_below else "unsure"
 
     def _category(self, categories: Probabilities | None, place: int) -> tuple[str, float]:
         """Return a picture's category and how sure it is; a model without any says ``other``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import stat
 import threading
@@ -33,6 +34,8 @@ SUFFIXES = frozenset(
 SMALLEST_SIDE = 8
 _BIG_PICTURE = 20_000_000
 _big_picture_turn = threading.Lock()
+# Pillow logs what is wrong with a damaged file; here that becomes a sentence, and nothing else.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,8 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     except PictureError:
         raise
     except UnidentifiedImageError:
+        if data[4:8] in (b"ftyp", b"moov") or data[:4] == b"\x1a\x45\xdf\xa3":
+            raise PictureError("This is not a picture; for videos use `unmask video`.") from None
         raise PictureError("This is not a picture in a format that unmask reads.") from None
     except Image.DecompressionBombError:
         raise PictureError(

@@ -51,6 +51,9 @@ class VerdictTable:
         for verdict in self._waiting:
             table.add_row(*self._cells(verdict))
         self._console.print(table)
+        for verdict in self._waiting:
+            for line in evidence_lines(verdict):
+                self._console.print(Text(line, style="cyan"))
         self._header, self._waiting = False, []
 
     def _cells(self, verdict: Verdict) -> list[Text]:
@@ -65,6 +68,24 @@ class VerdictTable:
             Text(verdict.category or ""),
             Text(f"{verdict.milliseconds or 0:.0f} ms"),
         ]
+
+
+def evidence_lines(verdict: Verdict) -> list[str]:
+    """Say in words what of a file's evidence bears on its verdict; nothing for most files."""
+    lines = [
+        f"{printable(verdict.path)}: {one.text}"
+        for one in verdict.evidence
+        if one.strength in ("decisive", "strong") or one.says == "broken"
+    ]
+    for face in verdict.faces or ():
+        judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.3f}"
+        lines.append(f"{printable(verdict.path)}: face at {face.box}: {judged}")
+    if verdict.decided_by in ("credential", "metadata"):
+        lines.append(
+            f"{printable(verdict.path)}: the verdict rests on the file's {verdict.decided_by}; "
+            f"p(fake) is what the pixels say."
+        )
+    return lines
 
 
 def summary(counts: Counter[str], seconds: float) -> Text:

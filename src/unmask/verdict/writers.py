@@ -65,7 +65,7 @@ class JsonLinesWriter(Writer):
 
     def row(self, verdict: Verdict) -> None:
         """Write one verdict."""
-        self.stream.write(json.dumps(verdict.to_row()) + "\n")
+        self.stream.write(json.dumps(verdict.to_json()) + "\n")
 
 
 class JsonWriter(Writer):
@@ -77,7 +77,7 @@ class JsonWriter(Writer):
 
     def row(self, verdict: Verdict) -> None:
         """Write one verdict."""
-        self.stream.write(self._lead + json.dumps(verdict.to_row()))
+        self.stream.write(self._lead + json.dumps(verdict.to_json()))
         self._lead = ",\n  "
 
     def end(self) -> None:
