@@ -137,13 +137,18 @@ class Detector:
         name = str(picture) if isinstance(picture, str | Path) else IN_MEMORY
         views, error = None, None
         try:
-            views = make_views(self._pixels(picture), self.model.card.views)
+            views = make_views(self.pixels(picture), self.model.card.views)
         except PictureError as problem:
             error = str(problem)
             name = problem.name or name
         return _Prepared(name, views, error, time.perf_counter() - started)
 
-    def _pixels(self, picture: Picture) -> Pixels:
+    def pixels(self, picture: Picture) -> Pixels:
+        """Return the pixels that the detector sees, uint8 RGB, shape (height, width, 3).
+
+        Raises:
+            PictureError: The picture cannot be read.
+        """
         if isinstance(picture, PictureError):
             raise picture
         if isinstance(picture, str | Path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -21,6 +21,22 @@ FEATURES = ("feature_map", "head_weights")
 
 # Larger runs gain nothing on a CPU and cost memory in proportion.
 _VIEWS_A_RUN = 16
+
+
+class Features(NamedTuple):
+    """What explains the logits of views: each is the mean over positions of weights x features + b.
+
+    Attributes:
+        fake_logits: Shape (n,).
+        category_logits: Shape (n, categories).
+        maps: Last feature maps, shape (n, channels, rows, columns).
+        heads: Weights of the heads, shape (1 + categories, channels), the fake head first.
+    """
+
+    fake_logits: NDArray[np.float32]
+    category_logits: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    heads: NDArray[np.float32]
 
 
 class Model:
@@ -86,6 +102,27 @@ class Model:
         ]
         fake, category = zip(*answers, strict=True)
         return np.concatenate(fake), np.concatenate(category)
+
+    def features(self, inputs: NDArray[np.float32]) -> Features:
+        """Answer for network inputs, and say what explains the answers.
+
+        Args:
+            inputs: As `normalise` returns them, float32, shape (n, 3, size, size).
+
+        Raises:
+            ModelError: The ONNX file has no such outputs.
+        """
+        missing = set(FEATURES) - {output.name for output in self._session.get_outputs()}
+        if missing:
+            raise ModelError(f"The model {self.card.name} has no output {min(missing)} to explain.")
+        parts = [
+            self._session.run([*OUTPUTS, *FEATURES], {INPUT: inputs[start : start + _VIEWS_A_RUN]})
+            for start in range(0, len(inputs), _VIEWS_A_RUN)
+        ]
+        fake, category, maps, heads = zip(*parts, strict=True)
+        return Features(
+            np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0]
+        )
 
     def answer(self, batch: list[Views]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Answer for pictures: logits pooled over each picture's views by their mean.

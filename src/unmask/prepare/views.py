@@ -8,7 +8,7 @@ shrunk, and crops of the untouched pixels, spread over the picture.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,22 @@ Views = NDArray[np.uint8]
 _PLACES = ((0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5))
 CROP_ORDER = ((), (4,), (0, 1), (0, 1, 4), (0, 1, 2, 3), (0, 1, 2, 3, 4))
 """Which places a number of crops takes: one is the centre, two are opposite corners, and so on."""
+
+
+class Box(NamedTuple):
+    """Where a view lies in the picture, in pixels from its top left corner, fractions included.
+
+    Attributes:
+        top: Its first row.
+        left: Its first column.
+        bottom: One past its last row.
+        right: One past its last column.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
 
 
 class ViewPlan(BaseModel):
@@ -64,6 +80,38 @@ def make_views(pixels: Pixels, plan: ViewPlan) -> Views:
     views = [whole_view(pixels, plan.size)] if plan.whole else []
     views += [crop_at(native, plan.size, *_PLACES[place]) for place in CROP_ORDER[plan.crops]]
     return np.stack(views)
+
+
+def view_boxes(height: int, width: int, plan: ViewPlan) -> list[Box]:
+    """Say which part of a picture each view of `make_views` shows, in the same order.
+
+    Args:
+        height: Of the picture, in pixels.
+        width: Likewise.
+        plan: The views.
+    """
+    places = [(0.5, 0.5, True)] * plan.whole
+    places += [(*_PLACES[place], False) for place in CROP_ORDER[plan.crops]]
+    return [_box(height, width, plan.size, *place) for place in places]
+
+
+def _box(height: int, width: int, size: int, down: float, right: float, whole: bool) -> Box:
+    shorter, tall, wide = min(height, width), height, width
+    resized = whole or shorter < size
+    scale = size / shorter if resized else 1.0
+    # As `resize_shorter` does, the middle of a very long strip first.
+    if resized and round(max(height, width) * scale) > 16 * size:
+        tall, wide = min(height, 16 * shorter), min(width, 16 * shorter)
+    grown = [max(size, round(side * scale)) for side in (tall, wide)]
+    top, left = (round((g - size) * part) for g, part in zip(grown, (down, right), strict=True))
+    per_row, per_column = tall / grown[0], wide / grown[1]
+    above, before = (height - tall) // 2, (width - wide) // 2
+    return Box(
+        above + top * per_row,
+        before + left * per_column,
+        above + (top + size) * per_row,
+        before + (left + size) * per_column,
+    )
 
 
 def whole_view(pixels: Pixels, size: int) -> Pixels:
