@@ -12,6 +12,7 @@ from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
 from unmask.cli.evaluate import evaluate
 from unmask.cli.export import export
+from unmask.cli.serve import keys, serve
 from unmask.cli.train import train
 
 app = typer.Typer(
@@ -27,6 +28,8 @@ app.command()(train)
 app.command()(export)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(serve)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(asked: bool) -> None:
