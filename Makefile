@@ -5,7 +5,7 @@ DATA ?= ../shared/data
 RUN ?= runs/unmask-lite0
 MODEL := src/unmask/weights/unmask-lite0.onnx
 
-.PHONY: demo test model results benchmark clean
+.PHONY: demo test model results benchmark axe clean
 
 demo: .venv/core
 	$(BIN)/unmask detect examples
@@ -29,6 +29,10 @@ results: .venv/dev
 
 benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py
+
+# Lets the browser tests check accessibility too; they skip that, loudly, where axe is not there.
+axe:
+	npm install --no-save --no-package-lock --no-audit --no-fund axe-core
 
 clean:
 	rm -rf .venv runs build dist

@@ -10,6 +10,7 @@ The data flows through the folders in this order::
 
 Beside it, ``data/`` describes labelled pictures, ``training/`` makes models from them,
 ``evaluation/`` judges models, and ``weights/`` holds the model that ships with the package.
+``service/`` is the web service over the same parts.
 ``training/`` imports ``media/`` and ``prepare/``, never the other way round.
 """
 
