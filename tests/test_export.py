@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from conftest import Toy
+from toys import Toy
 from unmask.data.manifest import read_manifest
 from unmask.detector.card import ModelCard
 from unmask.detector.model import FEATURES, INPUT, OUTPUTS

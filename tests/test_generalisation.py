@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from conftest import TOY_SETTINGS, Toy
+from toys import TOY_SETTINGS, Toy
 from unmask.cli import app
 from unmask.data.cap import cap
 from unmask.data.manifest import ManifestError, Row, write_manifest
