@@ -66,7 +66,7 @@ benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/training.py --data $(DATA)/manifest.csv
 
-# Are heatmaps true? Figures go into docs/explain.md (about 5 minutes of CPU time).
+# Are heatmaps true? Figures go into docs/explain.md (about 10 minutes of CPU time).
 faithfulness: .venv/dev
 	$(BIN)/python benchmarks/faithfulness.py --data $(DATA)/manifest.csv
 
