@@ -168,10 +168,9 @@ def _keys() -> Keys:
 def _check(settings: Settings) -> None:
     """Find what would keep the service from starting; raises a ValueError with one sentence."""
     from unmask.detector.model import Model
-    from unmask.service.engine.reading import calibration_of
     from unmask.service.store.database import migrate, open_database
 
-    calibration_of(Model(settings.model, device=settings.device).card, settings.calibration)
+    Model(settings.model, device=settings.device).card.calibration_by(settings.calibration)
     database = open_database(settings.url)
     migrate(database)
     database.dispose()

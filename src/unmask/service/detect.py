@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unmask.detector.calibration import CalibrationName
 from unmask.media.errors import PictureError, PictureTooLargeError
 from unmask.prepare.views import view_boxes
 from unmask.service.api.callers import Caller
 from unmask.service.api.problems import BAD_FIELD, NOT_A_PICTURE, TOO_LARGE, Problem
 from unmask.service.api.uploads import Upload
 from unmask.service.engine.engine import Answer, Done
-from unmask.service.engine.reading import UNCALIBRATED, CalibrationName, calibration_of, read
+from unmask.service.engine.reading import UNCALIBRATED, read
 from unmask.service.metrics import DETECTIONS
 from unmask.service.services import Services
 from unmask.service.store.store import Detection, New
@@ -70,7 +71,7 @@ async def detect(
 def check_calibration(services: Services, calibration: CalibrationName | None) -> None:
     """Check that the model has a calibration; raises Problem where it has not."""
     try:
-        calibration_of(services.engine.model.card, calibration)
+        services.engine.model.card.calibration_by(calibration)
     except ValueError as error:
         raise Problem(BAD_FIELD, str(error)) from None
 

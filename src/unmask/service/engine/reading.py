@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.calibration import Calibration, Platt, softmax
+from unmask.detector.calibration import Calibration, CalibrationName, softmax
 from unmask.detector.card import ModelCard
 from unmask.verdict.verdict import CATEGORY_OTHER, Call
 
-CalibrationName = Literal["platt", "isotonic", "temperature", "none"]
 UNCALIBRATED = "none"
 
 
@@ -60,7 +58,7 @@ def read(
     Raises:
         ValueError: The card has no such calibration.
     """
-    calibrate = calibration_of(card, calibration)
+    calibrate = card.calibration_by(calibration)
     fake, category = pool(fake_logits), pool(category_logits)
     p_fake = float(calibrate(fake))
     if threshold is None:
@@ -87,23 +85,6 @@ def read(
         category_confidence=confidence,
         views=tuple(float(p) for p in calibrate(fake_logits)),
     )
-
-
-def calibration_of(card: ModelCard, name: CalibrationName | None) -> Calibration:
-    """Return a calibration of the card by name; None is the card's own.
-
-    Raises:
-        ValueError: The card has no such calibration.
-    """
-    if name is None:
-        return card.calibration
-    if name == UNCALIBRATED:
-        return Platt()
-    if name in card.alternatives:
-        return card.alternatives[name]
-    if name == card.calibration.kind:
-        return card.calibration
-    raise ValueError(f"The model {card.name} has no {name} calibration.")
 
 
 def logit_at(calibration: Calibration, p_fake: float) -> float:
