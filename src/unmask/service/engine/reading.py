@@ -1,0 +1,110 @@
+"""Read an answer's logits with a calibration and a threshold, as the card says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.detector.calibration import Calibration, Platt, softmax
+from unmask.detector.card import ModelCard
+from unmask.verdict.verdict import CATEGORY_OTHER, Call
+
+CalibrationName = Literal["platt", "isotonic", "temperature", "none"]
+UNCALIBRATED = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What logits mean.
+
+    Attributes:
+        verdict: ``real``, ``fake`` or ``unsure``.
+        p_fake: Probability in [0, 1] that the picture was made or altered by AI.
+        real_below: Under this ``p_fake`` the verdict is real...
+        fake_from: ...and from this one on fake.
+        category: ``human_faces``, ``animals``, ``vehicles`` or ``other``.
+        category_confidence: Probability in [0, 1] of the likeliest category.
+        views: ``p_fake`` of each view alone.
+    """
+
+    verdict: Call
+    p_fake: float
+    real_below: float
+    fake_from: float
+    category: str
+    category_confidence: float
+    views: tuple[float, ...]
+
+
+def read(
+    card: ModelCard,
+    fake_logits: NDArray[np.float32],
+    category_logits: NDArray[np.float32],
+    calibration: CalibrationName = "platt",
+    threshold: float | None = None,
+) -> Reading:
+    """Read one picture's answer.
+
+    Args:
+        card: Of the model that answered.
+        fake_logits: One for each view, shape (views,).
+        category_logits: Shape (views, categories).
+        calibration: ``none`` is the network's own probability.
+        threshold: Call everything from this ``p_fake`` on fake and the rest real, and nothing
+            ``unsure``; None for the card's band, which is carried over to the calibration: a
+            picture is called the same whatever the calibration.
+
+    Raises:
+        ValueError: The card has no such calibration.
+    """
+    calibrate = calibration_of(card, calibration)
+    fake, category = pool(fake_logits), pool(category_logits)
+    p_fake = float(calibrate(fake))
+    if threshold is None:
+        # Decided where the band was chosen, on the card's own calibration.
+        p_on_card = float(card.calibration(fake))
+        real_below, fake_from = card.real_below, card.fake_from
+    else:
+        p_on_card, real_below, fake_from = p_fake, threshold, threshold
+    verdict: Call = (
+        "fake" if p_on_card >= fake_from else "real" if p_on_card < real_below else "unsure"
+    )
+    if threshold is None and calibration != "platt":
+        ends = np.array([card.calibration.logit(real_below), card.calibration.logit(fake_from)])
+        real_below, fake_from = (float(end) for end in calibrate(ends))
+    shares = softmax(category)
+    likeliest = int(shares.argmax())
+    confidence = float(shares[likeliest])
+    return Reading(
+        verdict=verdict,
+        p_fake=p_fake,
+        real_below=real_below,
+        fake_from=fake_from,
+        category=card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER,
+        category_confidence=confidence,
+        views=tuple(float(p) for p in calibrate(fake_logits)),
+    )
+
+
+def calibration_of(card: ModelCard, name: CalibrationName) -> Calibration:
+    """Return a calibration of the card by name.
+
+    Raises:
+        ValueError: The card has no such calibration.
+    """
+    if name == "platt":
+        return card.calibration
+    if name == UNCALIBRATED:
+        return Platt()
+    if name not in card.alternatives:
+        raise ValueError(f"The model {card.name} has no {name} calibration.")
+    return card.alternatives[name]
+
+
+def pool(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean over views (the first axis), summed as `Model.answer` does, to the bit."""
+    total = np.add.reduceat(logits, [0], axis=0)[0]
+    return np.asarray(total / np.int64(len(logits)), dtype=np.float32)
