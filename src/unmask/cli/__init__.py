@@ -17,6 +17,8 @@ from unmask.cli.export import export
 from unmask.cli.fuse import fuse
 from unmask.cli.inspect import inspect
 from unmask.cli.train import mine, recipes, train
+from unmask.cli.serve import keys, serve
+from unmask.cli.train import train
 
 app = typer.Typer(
     name="unmask",
@@ -37,6 +39,8 @@ app.command()(export)
 app.command()(fuse)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(serve)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(asked: bool) -> None:

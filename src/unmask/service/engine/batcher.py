@@ -44,9 +44,7 @@ class Batcher(Generic[In, Out]):
     batch runs the next gathers, so that under load batches fill without anybody waiting for it.
     """
 
-    def __init__(
-        self, run: Callable[[list[In]], list[Out]], *, most: int, wait: float
-    ) -> None:
+    def __init__(self, run: Callable[[list[In]], list[Out]], *, most: int, wait: float) -> None:
         """Take a function from items to as many answers, which runs in a thread of its own."""
         self._run, self._most, self._wait = run, most, wait
         self._items: asyncio.Queue[_Item[In, Out]] = asyncio.Queue()
@@ -96,9 +94,7 @@ class Batcher(Generic[In, Out]):
             ran = time.perf_counter() - started
             for item, answer in zip(batch, answers, strict=True):
                 if not item.done.done():
-                    item.done.set_result(
-                        Batched(answer, started - item.since, ran, len(batch))
-                    )
+                    item.done.set_result(Batched(answer, started - item.since, ran, len(batch)))
 
     async def _gather(self) -> list[_Item[In, Out]]:
         batch = [await self._items.get()]

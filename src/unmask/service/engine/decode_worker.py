@@ -39,9 +39,7 @@ def main() -> None:
     serve(sys.stdin.buffer, sys.stdout.buffer, plan, Limits(max_bytes, max_pixels), seconds)
 
 
-def serve(
-    source: BinaryIO, sink: BinaryIO, plan: ViewPlan, limits: Limits, seconds: int
-) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, plan: ViewPlan, limits: Limits, seconds: int) -> None:
     """Answer requests from ``source`` on ``sink`` until it ends."""
     while head := source.read(REQUEST.size):
         preview, size = REQUEST.unpack(head)

@@ -46,9 +46,7 @@ class Keys:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def make(
-        self, name: str, scopes: Sequence[str] = SCOPES, rate_per_minute: float = 0
-    ) -> str:
+    def make(self, name: str, scopes: Sequence[str] = SCOPES, rate_per_minute: float = 0) -> str:
         """Make a key and return it; it cannot be read again later.
 
         Raises:
@@ -56,7 +54,9 @@ class Keys:
         """
         wrong = set(scopes) - set(SCOPES)
         if wrong or not scopes:
-            raise ValueError(f"There is no scope '{min(wrong, default='')}'; there are detect and history.")
+            raise ValueError(
+                f"There is no scope '{min(wrong, default='')}'; there are detect and history."
+            )
         id = secrets.token_hex(4)
         secret = f"{_PREFIX}_{id}_{secrets.token_urlsafe(32)}"
         row = KeyRow(
@@ -103,7 +103,11 @@ class Keys:
 
 def _key(row: KeyRow) -> Key:
     return Key(
-        row.id, row.name, frozenset(row.scopes.split()), row.rate_per_minute, row.revoked is not None
+        row.id,
+        row.name,
+        frozenset(row.scopes.split()),
+        row.rate_per_minute,
+        row.revoked is not None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from unmask.service.engine.engine import Answer
@@ -45,13 +46,13 @@ class New:
     Attributes:
         name: The file's name as it was sent.
         sha256: Of the picture's bytes.
-        answer: What the model said; None where it came from the store.
+        answer: What the model said.
         result: What goes out.
     """
 
     name: str
     sha256: str
-    answer: Answer | None
+    answer: Answer
     result: dict[str, Any]
 
 
@@ -95,6 +96,13 @@ class Store:
 
     def add(self, owner: str, news: Sequence[New]) -> list[Detection]:
         """Remember detections; in one transaction, in order."""
+        try:
+            return self._add(owner, news)
+        except IntegrityError:
+            # The last other detection of the same bytes was deleted between two of our statements.
+            return self._add(owner, news)
+
+    def _add(self, owner: str, news: Sequence[New]) -> list[Detection]:
         now = time.time_ns() // 1_000_000
         rows = []
         with Session(self._engine) as session, session.begin():
@@ -163,12 +171,11 @@ class Store:
             last = rows[limit - 1].number if len(rows) > limit else None
             return Page([_detection(row) for row in rows[:limit]], total, last)
 
-    def delete(self, owner: str, id: str | None = None) -> list[str]:
+    def delete(self, owner: str, id: str | None = None) -> tuple[int, list[str]]:
         """Delete one detection of a history, or all of it.
 
         Returns:
-            The hashes of the bytes that no detection is about any more; None of those deleted where
-            there was nothing to delete.
+            How many were deleted, and the hashes of bytes that no detection is about any more.
 
         Raises:
             KeyError: The history has no such detection.
@@ -177,13 +184,15 @@ class Store:
         if id is not None:
             chosen = chosen.where(DetectionRow.id == id)
         with Session(self._engine) as session, session.begin():
-            count = session.execute(chosen.returning(DetectionRow.number)).all()
-            if id is not None and not count:
+            numbers = session.scalars(chosen.returning(DetectionRow.answer_number)).all()
+            if id is None:
+                return len(numbers), _forget_answers(session)
+            if not numbers:
                 raise KeyError(id)
-            return _forget_answers(session)
+            return 1, _forget_answers(session, numbers[0])
 
     def forget_before(self, created: int) -> list[str]:
-        """Delete all detections older than a time in milliseconds; returns as `delete` does."""
+        """Delete all detections older than a time in milliseconds; return such hashes."""
         with Session(self._engine) as session, session.begin():
             session.execute(delete(DetectionRow).where(DetectionRow.created < created))
             return _forget_answers(session)
@@ -194,8 +203,6 @@ class Store:
         )
         number = session.scalar(known)
         if number is None:
-            if new.answer is None:
-                raise LookupError(f"The answer for {new.sha256} is gone.")
             insert = (
                 postgresql.insert
                 if session.get_bind().dialect.name == "postgresql"
@@ -214,7 +221,11 @@ def _detection(row: DetectionRow) -> Detection:
     return Detection(row.id, row.owner, row.name, row.created, row.result)
 
 
-def _forget_answers(session: Session) -> list[str]:
-    """Delete the answers that nobody asks about any more; return their pictures' hashes."""
-    unused = ~exists().where(DetectionRow.answer_number == AnswerRow.number)
-    return list(session.scalars(delete(AnswerRow).where(unused).returning(AnswerRow.sha256)))
+def _forget_answers(session: Session, number: int | None = None) -> list[str]:
+    """Delete answers that nobody asks about any more, or one of them; return their hashes."""
+    unused = delete(AnswerRow).where(
+        ~exists().where(DetectionRow.answer_number == AnswerRow.number)
+    )
+    if number is not None:
+        unused = unused.where(AnswerRow.number == number)
+    return list(session.scalars(unused.returning(AnswerRow.sha256)))
