@@ -110,7 +110,7 @@ def overlay_png(spread: Spread, height: int, width: int) -> bytes:
 
 
 def _steps(place: Heat) -> NDArray[np.intp]:
-    return np.rint((place + 1) * ((_STEPS - 1) / 2)).astype(np.intp)
+    return np.asarray(np.rint((place + 1) * ((_STEPS - 1) / 2)), dtype=np.intp)
 
 
 def _blend(grey: NDArray[np.uint8], place: Heat) -> Pixels:

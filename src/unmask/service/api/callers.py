@@ -14,7 +14,7 @@ from unmask.service.api.problems import FORBIDDEN, NO_KEY, TOO_MANY, Problem
 from unmask.service.services import Services, services_of
 from unmask.service.store.keys import SCOPES, Scope
 
-VISITOR_COOKIE = "unmask_visitor"
+VISITOR_COOKIE, KEY_COOKIE = "unmask_visitor", "unmask_key"
 EVERYBODY, NOBODY = "everybody", "nobody"
 """Owners of the shared history, and of what is in no history."""
 
@@ -52,19 +52,18 @@ class Caller:
             )
 
 
-async def identify(request: Request, secret: str | None = None) -> Caller:
+async def identify(request: Request) -> Caller:
     """Say who sent a request.
 
     Args:
-        request: The request; its ``Authorization: Bearer`` or ``X-API-Key`` header holds the key.
-        secret: The key, where it came otherwise.
+        request: Its ``Authorization: Bearer`` or ``X-API-Key`` header or its cookie has the key.
 
     Raises:
         Problem: The key does not hold, or one is needed.
     """
     services = services_of(request)
     settings = services.settings
-    secret = secret or _secret(request)
+    secret = _secret(request)
     if secret:
         key = await asyncio.to_thread(services.keys.check, secret)
         if key is None:
@@ -105,7 +104,7 @@ def _secret(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    return request.headers.get("x-api-key")
+    return request.headers.get("x-api-key") or request.cookies.get(KEY_COOKIE)
 
 
 def _owner(request: Request, *, private: bool) -> str:

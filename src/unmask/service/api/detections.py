@@ -169,8 +169,9 @@ async def heatmap(
     ] = "fake",
     longest: Annotated[int, Query(ge=64, le=2048, description="longer side, in pixels")] = 1024,
 ) -> Response:
-    """A transparent map to lay over the picture: red speaks for fake (or for the category), blue
-    against it. It is made from the stored answer; the picture is not needed.
+    """A transparent map to lay over the picture, made from the stored answer.
+
+    Red speaks for fake (or for the category), blue against it. The picture is not needed.
     """
     services = services_of(request)
     detection = await find(request, id)

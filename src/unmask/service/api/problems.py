@@ -44,7 +44,7 @@ _BY_STATUS = {kind.status: kind for kind in KINDS}
 
 
 @dataclass
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  (its name in RFC 9457)
     """Something is wrong with a request, or with the service.
 
     Attributes:

@@ -70,7 +70,7 @@ class Batcher(Generic[In, Out]):
         Raises:
             Exception: What the function raised for the item's batch.
         """
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Batched[Out]] = asyncio.get_running_loop().create_future()
         self._items.put_nowait(_Item(item, done, time.perf_counter()))
         return await done
 

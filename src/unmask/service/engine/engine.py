@@ -96,7 +96,7 @@ class Engine:
         self.ready = False
 
     async def start(self) -> None:
-        """Start the decoding processes and answer for a grey picture, so that the first is quick."""
+        """Start everything and answer for a grey picture, so that the first real one is quick."""
         await self._decoders.start()
         self._batcher.start()
         plan = self.model.card.views

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unmask.service.engine.engine import Answer
 
 
 def pack(answer: Answer) -> bytes:
     """Return an answer as bytes: NumPy's own ``.npz``, compressed."""
-    arrays = {
+    arrays: dict[str, NDArray[np.generic]] = {
         "size": np.array([answer.width, answer.height], dtype=np.int32),
         "fake": answer.fake_logits,
         "category": answer.category_logits,
