@@ -1,6 +1,6 @@
 """A decoding process: encoded pictures on standard input, views on standard output.
 
-It is started by `decoders.Decoders` and talks in plain frames, never in pickles: whatever a
+It is started by `decoders.Decoders`, says `READY`, and from then on talks in plain frames, never in pickles: whatever a
 hostile picture makes of this process, its parent reads numbers and pixels from it and nothing else.
 
 A request is ``>BI`` (whether a preview is wanted, the picture's size) and the picture. An answer is
@@ -23,6 +23,7 @@ from unmask.media.errors import PictureError, PictureTooLargeError
 from unmask.prepare.views import ViewPlan, make_views
 
 REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">III")
+READY = b"\x2a"
 OK, UNREADABLE, TOO_LARGE = range(3)
 PREVIEW_SIDE = 1024
 _GRACE = 2
@@ -41,6 +42,8 @@ def main() -> None:
 
 def serve(source: BinaryIO, sink: BinaryIO, plan: ViewPlan, limits: Limits, seconds: int) -> None:
     """Answer requests from ``source`` on ``sink`` until it ends."""
+    sink.write(READY)
+    sink.flush()
     while head := source.read(REQUEST.size):
         preview, size = REQUEST.unpack(head)
         data = source.read(size)

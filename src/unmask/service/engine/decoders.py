@@ -130,6 +130,11 @@ class Decoders:
             start_new_session=True,
         )
         self._alive.add(process)
+        # Loading Python and its libraries is not on the picture's time.
+        if process.stdout is None:
+            raise OSError("The process has no pipes.")
+        async with asyncio.timeout(_START_SECONDS):
+            await process.stdout.readexactly(len(worker.READY))
         return process
 
     async def _end(self, process: Process) -> None:

@@ -118,7 +118,7 @@ async def result(
     detection = detection_out(await find(request, id), services_of(request)).model_dump()
     if part:
         return _page(request, "part.html", "", detection=detection, fresh=True)
-    return _page(request, "result.html", "", outcomes=[{"detection": detection}])
+    return _page(request, "result.html", "", outcomes=[{"detection": detection, "preview": None}])
 
 
 @router.get("/history")

@@ -33,9 +33,9 @@ def templates() -> jinja2.Environment:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        undefined=jinja2.ChainableUndefined,
+        undefined=jinja2.StrictUndefined,
     )
-    environment.globals["t"] = texts()
+    environment.globals.update(t=texts(), fresh=False, wrong=False, held=False)
     environment.filters.update(
         fill=fill, percent=percent, number=number, time=time, code=code,
         gauge_words=gauge_words, likeliest=likeliest,

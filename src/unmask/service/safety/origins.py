@@ -14,7 +14,7 @@ _CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
 class HostAndOrigin:
-    """Refuses foreign Host headers (DNS rebinding) and changes asked for by foreign pages (CSRF)."""
+    """Refuses foreign Host headers (DNS rebinding) and changes by foreign pages (CSRF)."""
 
     def __init__(
         self, app: ASGIApp, *, hosts: tuple[str, ...], origins: tuple[str, ...] = ()

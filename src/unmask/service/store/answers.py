@@ -28,5 +28,5 @@ def unpack(data: bytes) -> Answer:
     """Return the answer that `pack` packed."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         width, height = (int(side) for side in arrays["size"])
-        maps = arrays["maps"] if "maps" in arrays else None
+        maps = arrays["maps"] if "maps" in arrays.files else None
         return Answer(width, height, arrays["fake"], arrays["category"], maps)
