@@ -240,9 +240,16 @@ def test_a_picture_that_needs_too_much_memory_costs_one_sentence() -> None:
 def test_a_process_that_dies_is_replaced() -> None:
     async def test(decoders: Decoders) -> None:
         (process,) = decoders._alive
+        working = asyncio.create_task(decoders.decode(encode(Image.new("RGB", (7000, 7000)))))
+        await asyncio.sleep(0.1)
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(PictureError, match="broke its decoder"):
-            await decoders.decode(GOOD)
+            await working
+        assert (await decoders.decode(GOOD)).width == 200
+        assert decoders.deaths == 1
+        (process,) = decoders._alive
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
         assert (await decoders.decode(GOOD)).width == 200
         assert decoders.deaths == 1
 

@@ -83,6 +83,8 @@ def serve(
         uvicorn.run(
             "unmask.service.app:create_app",
             factory=True,
+            # Unlike httptools it limits the size of a request's headers.
+            http="h11",
             host=host,
             port=port,
             workers=settings.processes,

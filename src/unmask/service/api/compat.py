@@ -72,7 +72,7 @@ async def debug(
     request: Request,
     caller: May,
     image: Annotated[str, Query(description="a name inside the uploads folder")],
-    use_calib: Annotated[Literal[0, 1], Query(description="1 for calibrated figures")] = 1,
+    use_calib: Annotated[bool, Query(description="1 for calibrated figures")] = True,
 ) -> DebugAnswer:
     """Off unless the operator names a folder (`UNMASK_DEBUG_FOLDER`)."""
     services = services_of(request)
@@ -90,7 +90,7 @@ async def debug(
     return DebugAnswer(
         prediction="FAKE" if p_fake >= 0.5 else "REAL",
         confidence=round(max(p_fake, 1 - p_fake), 4),
-        used_calibration=bool(use_calib),
+        used_calibration=use_calib,
     )
 
 

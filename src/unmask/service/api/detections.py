@@ -28,6 +28,7 @@ from unmask.service.store.store import Detection
 router = APIRouter(prefix="/v1", tags=["detections"])
 May = Annotated[Caller, Depends(caller_with("detect"))]
 MayHistory = Annotated[Caller, Depends(caller_with("history"))]
+Before = Query(ge=0, lt=2**63, description="`next` of the page before")
 # A result never changes, but whoever deletes it wants it gone.
 _BRIEFLY = {"Cache-Control": "private, max-age=300"}
 
@@ -106,7 +107,7 @@ async def history(
     caller: MayHistory,
     q: Annotated[str, Query(max_length=100, description="only names that contain this")] = "",
     verdict: Annotated[Literal["real", "fake", "unsure"] | None, Query()] = None,
-    before: Annotated[int | None, Query(description="`next` of the page before")] = None,
+    before: Annotated[int | None, Before] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> HistoryOut:
     """List the caller's history: that of the key, of the browser, or the one that all share."""

@@ -85,7 +85,10 @@ class Decoders:
         process = await self._free.get()
         answered = False
         try:
-            # A place whose process could not be started again gets another try here.
+            if process and process.returncode is not None:
+                # It died while it had nothing to do, through no fault of this picture.
+                await self._end(process)
+                process = None
             process = process or await self._spawn()
             async with asyncio.timeout(self._seconds):
                 status, body = await _ask(process, data, preview)
@@ -94,7 +97,8 @@ class Decoders:
             raise PictureError(
                 f"The picture takes longer than the limit of {self._seconds:g} s to decode."
             ) from None
-        except (OSError, asyncio.IncompleteReadError):
+        # RuntimeError: uvloop's word for a pipe that was closed meanwhile.
+        except (OSError, RuntimeError, asyncio.IncompleteReadError):
             raise PictureError("The picture broke its decoder and cannot be read.") from None
         finally:
             if not answered:
@@ -133,8 +137,12 @@ class Decoders:
         # Loading Python and its libraries is not on the picture's time.
         if process.stdout is None:
             raise OSError("The process has no pipes.")
-        async with asyncio.timeout(_START_SECONDS):
-            await process.stdout.readexactly(len(worker.READY))
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await process.stdout.readexactly(len(worker.READY))
+        except BaseException:
+            await asyncio.shield(self._end(process))
+            raise
         return process
 
     async def _end(self, process: Process) -> None:

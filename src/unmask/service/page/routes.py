@@ -23,7 +23,7 @@ from unmask.service.api.callers import (
     identify,
     require,
 )
-from unmask.service.api.detections import find, first_problem
+from unmask.service.api.detections import Before, find, first_problem
 from unmask.service.api.problems import NO_KEY, Problem
 from unmask.service.api.schemas import detection_out
 from unmask.service.api.uploads import form_of, uploads_in
@@ -126,7 +126,7 @@ async def history(
     request: Request,
     q: Annotated[str, Query(max_length=100)] = "",
     verdict: Literal["real", "fake", "unsure", ""] = "",
-    before: int | None = None,
+    before: Annotated[int | None, Before] = None,
 ) -> Response:
     """What was asked before, with search."""
     services = services_of(request)

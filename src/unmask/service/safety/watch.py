@@ -33,7 +33,11 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            try:
+                await send(message)
+            except Exception:
+                # The server had to close the connection meanwhile, over bytes that are no HTTP.
+                raise ClientDisconnect from None
 
         try:
             await self.app(scope, receive, watched)

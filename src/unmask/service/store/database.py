@@ -32,7 +32,10 @@ def open_database(url: str) -> Engine:
         raise DatabaseError("UNMASK_DATABASE_URL is not a database URL.") from None
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-    if not parsed.drivername.startswith("sqlite"):
+    kind = parsed.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise DatabaseError(f"The database must be SQLite or PostgreSQL, not {kind}.")
+    if kind == "postgresql":
         return create_engine(parsed, pool_pre_ping=True, pool_size=10)
     if parsed.database:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from unmask.service.store.answers import pack, unpack
 from unmask.service.store.tables import AnswerRow, DetectionRow
 
 _NAME_LENGTH = 255
+_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,16 @@ class Store:
 
     def get(self, id: str) -> Detection | None:
         """Return a detection."""
+        if not _ID.fullmatch(id):
+            return None
         with Session(self._reading) as session:
             row = session.scalar(select(DetectionRow).where(DetectionRow.id == id))
             return _detection(row) if row else None
 
     def answer(self, id: str) -> Answer | None:
         """Return the answer behind a detection, whichever model gave it."""
+        if not _ID.fullmatch(id):
+            return None
         with Session(self._reading) as session:
             row = session.scalar(
                 select(AnswerRow)
@@ -157,6 +163,8 @@ class Store:
             limit: Most detections.
         """
         chosen = select(DetectionRow).where(DetectionRow.owner == owner)
+        # PostgreSQL knows no NUL in a text.
+        search = search.replace("\0", "")
         if search:
             chosen = chosen.where(DetectionRow.name.icontains(search, autoescape=True))
         if verdict:
@@ -180,6 +188,8 @@ class Store:
         Raises:
             KeyError: The history has no such detection.
         """
+        if id is not None and not _ID.fullmatch(id):
+            raise KeyError(id)
         chosen = delete(DetectionRow).where(DetectionRow.owner == owner)
         if id is not None:
             chosen = chosen.where(DetectionRow.id == id)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Float,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -97,6 +98,6 @@ class KeyRow(Base):
     name: Mapped[str] = mapped_column(String(80))
     secret_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[str] = mapped_column(String(80))
-    rate_per_minute: Mapped[float]
+    rate_per_minute: Mapped[float] = mapped_column(Float)
     created: Mapped[int] = mapped_column(BigInteger)
     revoked: Mapped[int | None] = mapped_column(BigInteger)
