@@ -437,7 +437,7 @@ def test_every_response_is_safe_for_browsers(client: TestClient, path: str) -> N
     assert "frame-ancestors 'none'" in policy
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 # Pictures that are kept
