@@ -21,7 +21,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 
 @cache
 def seeds() -> tuple[bytes, ...]:
-    """Return small good pictures of every format, with metadata and animation where there is any."""
+    """Return small good pictures of every format, some with metadata or several frames."""
     image = picture(120, 90, 3)
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "x" * 300
@@ -83,9 +83,7 @@ def bombs() -> dict[str, bytes]:
     bmp[18:26] = struct.pack("<ii", 100_000, 100_000)
     webp = bytearray(encode(picture(), "WEBP", lossless=True))
     webp[21:25] = struct.pack("<I", 0x3FFF | 0x3FFF << 14)
-    animated = bytearray(
-        encode(picture(), "WEBP", save_all=True, append_images=[picture(seed=1)])
-    )
+    animated = bytearray(encode(picture(), "WEBP", save_all=True, append_images=[picture(seed=1)]))
     at = animated.index(b"VP8X")
     animated[at + 12 : at + 18] = b"\xff\xff\x00\xff\xff\x00"
     found = {
@@ -122,8 +120,9 @@ def png(width: int, height: int, text: int = 0) -> bytes:
 
 def tiff(width: int, height: int, *, loop: bool = False) -> bytes:
     """Return a TIFF of a few bytes with a large size, or whose list of pages has no end."""
+    size = width * height % 2**32
     tags = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1),
-            (273, 4, 8), (277, 3, 1), (278, 4, height), (279, 4, width * height % 2**32)]  # fmt: skip
+            (273, 4, 8), (277, 3, 1), (278, 4, height), (279, 4, size)]  # fmt: skip
     entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     directory = struct.pack("<H", len(tags)) + entries
     return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", 8 if loop else 0)

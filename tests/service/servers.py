@@ -67,7 +67,9 @@ def form(*files: tuple[str, bytes]) -> bytes:
     """Return the body of a multipart form with files in its field ``file``."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n".encode() + data + b"\r\n"
+        "Content-Type: application/octet-stream\r\n\r\n".encode()
+        + data
+        + b"\r\n"
         for name, data in files
     ]
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()

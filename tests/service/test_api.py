@@ -152,7 +152,7 @@ def test_history_is_listed_searched_paged_and_deleted(client_with: Clients) -> N
 
 def test_the_model_and_the_watchers_are_described(client: TestClient) -> None:
     model = client.get("/v1/model").json()
-    assert model["calibrations"][0] == "platt"
+    assert "platt" in model["calibrations"]
     assert "isotonic" in model["calibrations"]
     assert model["device"] in ("cpu", "cuda")
     assert client.get("/healthz").json() == {"status": "ok"}
@@ -330,9 +330,7 @@ def keys_of(client: TestClient) -> Keys:
     return client.app.state.services.keys  # type: ignore[attr-defined,no-any-return]
 
 
-def test_keys_are_asked_for_scoped_and_revoked(
-    client_with: Clients, picture_bytes: bytes
-) -> None:
+def test_keys_are_asked_for_scoped_and_revoked(client_with: Clients, picture_bytes: bytes) -> None:
     client = client_with(require_key=True)
     response = client.post(V1, files=files(picture_bytes))
     check_problem(response, 401, "no-key")
@@ -383,9 +381,7 @@ def test_rates_refill_and_clients_do_not_share() -> None:
     assert rates.wait("a", 0) == 0
 
 
-def test_private_histories_belong_to_browsers(
-    client_with: Clients, picture_bytes: bytes
-) -> None:
+def test_private_histories_belong_to_browsers(client_with: Clients, picture_bytes: bytes) -> None:
     client = client_with(history="private")
     answer = ask(client, picture_bytes)
     assert client.get(V1).json()["total"] == 0

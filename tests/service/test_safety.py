@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,8 @@ def test_broken_forms_are_refused(server: Server, kind: str, body: bytes) -> Non
     "request_bytes",
     [b"\x16\x03\x01\x02\0\x01\0\x01\xfc", b"GET / HTTP/9.9\r\n\r\n", bytes(2000), b"GET\r\n\r\n",
      head("Content-Length: -5"), head("Content-Length: x"), head("Content-Length: 1" + "0" * 30),
-     head("Transfer-Encoding: chunked") + b"zz\r\n", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n"],
+     head("Transfer-Encoding: chunked") + b"zz\r\n",
+     b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000 + b"\r\n"],
 )  # fmt: skip
 def test_what_is_no_http_does_no_harm(server: Server, request_bytes: bytes) -> None:
     answer = raw(server, request_bytes, timeout=10)
@@ -270,10 +272,8 @@ def test_stopping_finishes_what_was_accepted(tmp_path: Path) -> None:
         assert server.stop() in STOPPED
         statuses = []
         for answer in answers:
-            try:
+            with suppress(ConnectionError):  # Not accepted before the stop.
                 statuses.append(answer.result().status)
-            except ConnectionError:
-                pass  # Not accepted before the stop.
         assert statuses
         assert set(statuses) == {201}
         with pytest.raises(ConnectionError):
@@ -295,7 +295,7 @@ def test_several_processes_share_one_memory(tmp_path: Path) -> None:
         assert all(len(values) == 1 for values in by_hash.values())
         assert server.ask("GET", "/v1/detections").json["total"] == 24
         counted = re.findall(
-            r'unmask_detections_total\{.*?\} (\d+)', server.ask("GET", "/metrics").body.decode()
+            r"unmask_detections_total\{.*?\} (\d+)", server.ask("GET", "/metrics").body.decode()
         )
         assert sum(map(int, counted)) == 24
         assert server.stop() in STOPPED

@@ -188,9 +188,7 @@ def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
     [("CAT", ["Cat.jpg", "my cat_1.png"]), ("%", ["100%.jpg"]), ("_", ["my cat_1.png"]),
      ("\0", ["100%.jpg", "Cat.jpg", "my cat_1.png"]), ("'; DROP TABLE keys;", [])],
 )  # fmt: skip
-def test_search_takes_what_is_typed_literally(
-    store: Store, search: str, found: list[str]
-) -> None:
+def test_search_takes_what_is_typed_literally(store: Store, search: str, found: list[str]) -> None:
     store.add("me", [new(name) for name in ("my cat_1.png", "Cat.jpg", "100%.jpg")])
     assert sorted(one.name for one in store.page("me", search=search).detections) == found
 

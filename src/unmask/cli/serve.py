@@ -33,7 +33,7 @@ def serve(
     ] = None,
     calibration: Annotated[
         Literal["platt", "isotonic", "temperature", "none"] | None,
-        typer.Option(help="How probabilities are read.", show_default="platt"),
+        typer.Option(help="How probabilities are read.", show_default="as the card says"),
     ] = None,
     data_dir: Annotated[
         Path | None,

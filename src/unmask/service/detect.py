@@ -26,12 +26,12 @@ class Wish:
     """How answers are to be read.
 
     Attributes:
-        calibration: Which calibration.
+        calibration: Which calibration; None for the card's own.
         threshold: Call everything from this ``p_fake`` on fake; None for the card's band.
         preview: Whether a small picture is wanted with each answer.
     """
 
-    calibration: CalibrationName
+    calibration: CalibrationName | None = None
     threshold: float | None = None
     preview: bool = False
 
@@ -67,7 +67,7 @@ async def detect(
         return await _detect(services, caller, uploads, wish)
 
 
-def check_calibration(services: Services, calibration: CalibrationName) -> None:
+def check_calibration(services: Services, calibration: CalibrationName | None) -> None:
     """Check that the model has a calibration; raises Problem where it has not."""
     try:
         calibration_of(services.engine.model.card, calibration)
@@ -161,7 +161,7 @@ def result_of(
         "height": answer.height,
         "verdict": reading.verdict,
         "p_fake": round(reading.p_fake, 4),
-        "calibration": wish.calibration,
+        "calibration": wish.calibration or card.calibration.kind,
         "calibrated": wish.calibration != UNCALIBRATED,
         "threshold": wish.threshold,
         "band": {

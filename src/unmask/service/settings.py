@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     Attributes:
         model: An ONNX file with its card beside it; None for the one that ships with unmask.
         device: Where the model runs.
-        calibration: Which calibration a request gets that names none.
+        calibration: Which calibration a request gets that names none; None for the card's own.
         data_dir: Where the database and kept pictures lie.
         database_url: An SQLAlchemy URL; empty for SQLite in ``data_dir``.
         max_file_mb: Largest picture, in MiB.
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
 
     model: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    calibration: CalibrationName = "platt"
+    calibration: CalibrationName | None = None
     data_dir: Path = Field(default_factory=lambda: user_data_path("unmask"))
     database_url: str = ""
     max_file_mb: float = Field(default=20, gt=0, le=DEFAULT_LIMITS.max_bytes / _MIB)

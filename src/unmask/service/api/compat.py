@@ -85,7 +85,7 @@ async def debug(
         data = await asyncio.to_thread(read_bytes, path, services.settings.limits)
     except PictureError:
         raise Problem(NOT_FOUND, "There is no such picture.") from None
-    wish = Wish("platt" if use_calib else "none")
+    wish = Wish(None if use_calib else "none")
     p_fake = _p_fake(await detect(services, caller, [Upload(path.name, data)], wish))
     return DebugAnswer(
         prediction="FAKE" if p_fake >= 0.5 else "REAL",

@@ -71,7 +71,7 @@ class DetectionOut(BaseModel):
     height: int
     verdict: Literal["real", "fake", "unsure"]
     p_fake: float = Field(description="probability that the picture was made or altered by AI")
-    calibration: Literal["platt", "isotonic", "temperature", "none"]
+    calibration: str = Field(description="how the probability was read")
     calibrated: bool
     threshold: float | None = Field(description="as asked for; null where the band decided")
     band: Band

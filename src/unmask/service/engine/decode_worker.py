@@ -1,7 +1,8 @@
 """A decoding process: encoded pictures on standard input, views on standard output.
 
-It is started by `decoders.Decoders`, says `READY`, and from then on talks in plain frames, never in pickles: whatever a
-hostile picture makes of this process, its parent reads numbers and pixels from it and nothing else.
+It is started by `decoders.Decoders`, says `READY`, and from then on talks in plain frames, never
+in pickles: whatever a hostile picture makes of this process, its parent reads numbers and pixels
+from it and nothing else.
 
 A request is ``>BI`` (whether a preview is wanted, the picture's size) and the picture. An answer is
 ``>BI`` (status, the size of the rest) and the rest: a sentence where the status is not `OK`, else

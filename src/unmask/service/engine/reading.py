@@ -43,7 +43,7 @@ def read(
     card: ModelCard,
     fake_logits: NDArray[np.float32],
     category_logits: NDArray[np.float32],
-    calibration: CalibrationName = "platt",
+    calibration: CalibrationName | None = None,
     threshold: float | None = None,
 ) -> Reading:
     """Read one picture's answer.
@@ -52,7 +52,7 @@ def read(
         card: Of the model that answered.
         fake_logits: One for each view, shape (views,).
         category_logits: Shape (views, categories).
-        calibration: ``none`` is the network's own probability.
+        calibration: None is the card's own, ``none`` the network's uncalibrated probability.
         threshold: Call everything from this ``p_fake`` on fake and the rest real, and nothing
             ``unsure``; None for the card's band, which is carried over to the calibration: a
             picture is called the same whatever the calibration.
@@ -72,8 +72,8 @@ def read(
     verdict: Call = (
         "fake" if p_on_card >= fake_from else "real" if p_on_card < real_below else "unsure"
     )
-    if threshold is None and calibration != "platt":
-        ends = np.array([card.calibration.logit(real_below), card.calibration.logit(fake_from)])
+    if threshold is None and calibrate is not card.calibration:
+        ends = np.array([logit_at(card.calibration, end) for end in (real_below, fake_from)])
         real_below, fake_from = (float(end) for end in calibrate(ends))
     shares = softmax(category)
     likeliest = int(shares.argmax())
@@ -89,19 +89,33 @@ def read(
     )
 
 
-def calibration_of(card: ModelCard, name: CalibrationName) -> Calibration:
-    """Return a calibration of the card by name.
+def calibration_of(card: ModelCard, name: CalibrationName | None) -> Calibration:
+    """Return a calibration of the card by name; None is the card's own.
 
     Raises:
         ValueError: The card has no such calibration.
     """
-    if name == "platt":
+    if name is None:
         return card.calibration
     if name == UNCALIBRATED:
         return Platt()
-    if name not in card.alternatives:
-        raise ValueError(f"The model {card.name} has no {name} calibration.")
-    return card.alternatives[name]
+    if name in card.alternatives:
+        return card.alternatives[name]
+    if name == card.calibration.kind:
+        return card.calibration
+    raise ValueError(f"The model {card.name} has no {name} calibration.")
+
+
+def logit_at(calibration: Calibration, p_fake: float) -> float:
+    """Return the smallest logit, within 50 of zero, that a calibration turns into ``p_fake``."""
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if float(calibration(np.array(middle))) < p_fake:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def pool(logits: NDArray[np.float32]) -> NDArray[np.float32]:
