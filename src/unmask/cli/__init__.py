@@ -16,9 +16,8 @@ from unmask.cli.explain import explain
 from unmask.cli.export import export
 from unmask.cli.fuse import fuse
 from unmask.cli.inspect import inspect
-from unmask.cli.train import mine, recipes, train
 from unmask.cli.serve import keys, serve
-from unmask.cli.train import train
+from unmask.cli.train import mine, recipes, train
 
 app = typer.Typer(
     name="unmask",
