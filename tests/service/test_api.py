@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy.exc import OperationalError
+from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
-from unmask.service.api.problems import KINDS
+from unmask.service.api.problems import KINDS, Problem
+from unmask.service.safety.bodies import BodyLimits
 from unmask.service.safety.rates import Rates
 from unmask.service.store.keys import Keys
 
@@ -262,6 +265,41 @@ def test_a_full_queue_says_when_to_come_back(
     response = client.post(V1, files=files(picture_bytes))
     check_problem(response, 503, "busy")
     assert int(response.headers["retry-after"]) > 0
+
+
+def test_all_bodies_together_are_limited() -> None:
+    answers: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while (await receive()).get("more_body"):
+                pass
+            await JSONResponse({})(scope, receive, send)
+        except Problem as problem:
+            await problem.response()(scope, receive, send)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            answers.append(message["status"])
+
+    def body(*sizes: int) -> Any:
+        parts = [{"body": bytes(size), "more_body": True} for size in sizes] + [{"body": b""}]
+
+        async def receive() -> Any:
+            await asyncio.sleep(0.01)
+            return {"type": "http.request", **parts.pop(0)}
+
+        return receive
+
+    async def ask(*requests: Any) -> None:
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+        await asyncio.gather(*(limits(scope, request, send) for request in requests))
+
+    limits = BodyLimits(app, max_bytes=1000, seconds=5, max_held=500)
+    asyncio.run(ask(body(300, 300)))
+    asyncio.run(ask(body(200, 200), body(200, 200)))
+    assert sorted(answers) == [200, 200, 503]
+    assert limits.held == 0
 
 
 # The old endpoints

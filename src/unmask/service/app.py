@@ -89,7 +89,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _bad_field)
     app.add_exception_handler(QueueFullError, _busy)
     # The last one added is the first to see a request.
-    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds)
+    app.add_middleware(
+        BodyLimits,
+        max_bytes=settings.max_body_bytes,
+        seconds=settings.body_seconds,
+        max_held=int(settings.held_mb * 2**20),
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         decode_seconds: Time one picture may take to decode.
         decode_memory_mb: Address space of one decoding process, in MiB.
         queue: Pictures being worked on or waiting, from which on new ones are refused.
+        held_mb: MiB of requests being received or answered, from which on more are refused.
         batch_size: Most pictures an inference.
         batch_wait_ms: How long a picture waits for others to join its batch.
         body_seconds: Time a request's body may take to arrive.
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     decode_seconds: float = Field(default=10, gt=0)
     decode_memory_mb: int = Field(default=2048, ge=512)
     queue: int = Field(default=256, ge=1)
+    held_mb: float = Field(default=1024, gt=0)
     batch_size: int = Field(default=8, ge=1)
     batch_wait_ms: float = Field(default=2, ge=0)
     body_seconds: float = Field(default=60, gt=0)

@@ -1,4 +1,4 @@
-"""Limits on the size of a request's body and on the time it takes to arrive."""
+"""Limits on the size of bodies, of all together, and on the time one takes to arrive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unmask.service.api.problems import BAD_REQUEST, TOO_LARGE, TOO_SLOW, Problem
+from unmask.service.api.problems import BAD_REQUEST, BUSY, TOO_LARGE, TOO_SLOW, Problem
 
 # A client that is still sending when it is refused mostly never reads why. So much more is read and
 # thrown away first, for so long.
@@ -16,10 +16,15 @@ _DRAIN_SECONDS = 5.0
 
 
 class BodyLimits:
-    """Refuses bodies that are too large or too slow, before anybody holds them in memory."""
+    """Refuses bodies that are too large or too slow, before anybody holds them in memory.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float) -> None:
+    Attributes:
+        held: Bytes of the requests that are being received or answered now.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, max_held: int) -> None:
         self.app, self.max_bytes, self.seconds = app, max_bytes, seconds
+        self.max_held, self.held = max_held, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on while it keeps to the limits."""
@@ -59,10 +64,21 @@ class BodyLimits:
                     {"Connection": "close"},
                 ) from None
             got += len(message.get("body", b""))
+            self.held += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if got > self.max_bytes:
                 complete = complete or await _drain(receive)
                 raise too_large
+            # One request may be larger than that, where it is alone.
+            if self.held > max(self.max_held, got):
+                # Let go at once, so that the others can go on.
+                self.held, got = self.held - got, 0
+                complete = complete or await _drain(receive)
+                raise Problem(
+                    BUSY,
+                    "The service has its hands full with other uploads; try again in a moment.",
+                    {"Retry-After": "5"},
+                )
             return message
 
         async def watched(message: Message) -> None:
@@ -70,7 +86,10 @@ class BodyLimits:
             answering = True
             await send(message)
 
-        await self.app(scope, limited, watched)
+        try:
+            await self.app(scope, limited, watched)
+        finally:
+            self.held -= got
 
 
 async def _drain(receive: Receive) -> bool:
