@@ -43,7 +43,7 @@ class Client(FastHttpUser):
             self.environment.runner.quit()
             return
         path = PICTURES[number % len(PICTURES)]
-        data = path.read_bytes() + (b"%012d" % number if UNIQUE else b"")
+        data = path.read_bytes() + (os.urandom(12) if UNIQUE else b"")
         name = f"{number}-{path.name}"
         started = time.perf_counter()
         last["first"] = last["first"] or started
