@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from unmask.detector.calibration import CalibrationName
 from unmask.media.errors import PictureError
 from unmask.service.api.callers import NOBODY, Caller, caller_with
 from unmask.service.api.problems import NOT_FOUND, Problem
@@ -20,7 +21,6 @@ from unmask.service.api.schemas import (
 )
 from unmask.service.api.uploads import form_of, uploads_in
 from unmask.service.detect import Outcome, Wish, detect
-from unmask.service.engine.reading import CalibrationName
 from unmask.service.heatmap import Head, heatmap_png
 from unmask.service.services import services_of
 from unmask.service.store.store import Detection
@@ -178,6 +178,8 @@ async def heatmap(
     detection = await find(request, id)
     answer = await asyncio.to_thread(services.store.answer, id)
     card = services.engine.model.card
+    if head == "category" and not card.categories:
+        raise Problem(NOT_FOUND, "This model tells no categories.")
     if answer is None or answer.maps is None or detection.result["model"]["sha256"] != card.sha256:
         raise Problem(NOT_FOUND, "There is no heatmap for this result.")
     png = await asyncio.to_thread(heatmap_png, answer, card, head, longest)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.calibration import Calibration, Platt, softmax
+from unmask.detector.calibration import Calibration, CalibrationName, softmax
 from unmask.detector.card import ModelCard
 from unmask.verdict.verdict import CATEGORY_OTHER, Call
 
-CalibrationName = Literal["platt", "isotonic", "temperature", "none"]
 UNCALIBRATED = "none"
 
 
@@ -27,7 +25,6 @@ class Reading:
         fake_from: ...and from this one on fake.
         category: ``human_faces``, ``animals``, ``vehicles`` or ``other``.
         category_confidence: Probability in [0, 1] of the likeliest category.
-        views: ``p_fake`` of each view alone.
     """
 
     verdict: Call
@@ -36,7 +33,6 @@ class Reading:
     fake_from: float
     category: str
     category_confidence: float
-    views: tuple[float, ...]
 
 
 def read(
@@ -58,9 +54,9 @@ def read(
             picture is called the same whatever the calibration.
 
     Raises:
-        ValueError: The card has no such calibration.
+        ModelError: The card has no such calibration.
     """
-    calibrate = calibration_of(card, calibration)
+    calibrate = card.calibration_by(calibration)
     fake, category = pool(fake_logits), pool(category_logits)
     p_fake = float(calibrate(fake))
     if threshold is None:
@@ -75,35 +71,19 @@ def read(
     if threshold is None and calibrate is not card.calibration:
         ends = np.array([logit_at(card.calibration, end) for end in (real_below, fake_from)])
         real_below, fake_from = (float(end) for end in calibrate(ends))
-    shares = softmax(category)
+    # A model that tells no categories says other.
+    shares = softmax(category) if card.categories else np.zeros(1)
     likeliest = int(shares.argmax())
     confidence = float(shares[likeliest])
+    named = card.categories and confidence >= card.category_cut
     return Reading(
         verdict=verdict,
         p_fake=p_fake,
         real_below=real_below,
         fake_from=fake_from,
-        category=card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER,
+        category=card.categories[likeliest] if named else CATEGORY_OTHER,
         category_confidence=confidence,
-        views=tuple(float(p) for p in calibrate(fake_logits)),
     )
-
-
-def calibration_of(card: ModelCard, name: CalibrationName | None) -> Calibration:
-    """Return a calibration of the card by name; None is the card's own.
-
-    Raises:
-        ValueError: The card has no such calibration.
-    """
-    if name is None:
-        return card.calibration
-    if name == UNCALIBRATED:
-        return Platt()
-    if name in card.alternatives:
-        return card.alternatives[name]
-    if name == card.calibration.kind:
-        return card.calibration
-    raise ValueError(f"The model {card.name} has no {name} calibration.")
 
 
 def logit_at(calibration: Calibration, p_fake: float) -> float:
