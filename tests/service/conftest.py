@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from servers import Server, serving
+from unmask.detector.ensemble import load_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOST = "http://localhost"
 Clients = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_model() -> Iterator[None]:
+    """Load the model once for all services of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unmask.service.app.load_model", cache(load_model))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
+from unmask import Detector
 from unmask.service.api.problems import KINDS, Problem
 from unmask.service.safety.bodies import BodyLimits
 from unmask.service.safety.rates import Rates
@@ -59,6 +60,9 @@ def test_an_answer_has_everything(client: TestClient, picture_bytes: bytes) -> N
     assert answer["band"]["real_below"] < answer["band"]["fake_from"]
     assert answer["calibrated"] is True
     assert answer["views"][0]["kind"] == "whole"
+    logit = np.mean([view["logit"] for view in answer["views"]])
+    own = Detector().model.card.calibration
+    assert own(logit) == pytest.approx(answer["p_fake"], abs=1e-4)
     assert answer["views"][0]["box"]["bottom"] == answer["height"]
     assert len(answer["model"]["sha256"]) == 64
     assert client.get(answer["links"]["self"]).json() == answer
@@ -118,7 +122,6 @@ def test_the_heatmap_lies_over_the_picture(client: TestClient) -> None:
 
 
 def test_the_heatmap_is_that_of_explain(client: TestClient, picture_bytes: bytes) -> None:
-    from unmask import Detector
     from unmask.explain import explain
     from unmask.service.heatmap import heatmap_png
 

@@ -21,7 +21,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-SLOW = 60_000
+SLOW = 12_000
 Open = Callable[..., Any]
 
 
@@ -114,6 +114,16 @@ def test_upload_shows_the_answer_with_its_picture(opened: Open, photo: Any) -> N
     assert band == pytest.approx(wanted, abs=0.01)
     assert "proves nothing" in card.locator(".caution").inner_text()
     assert page.locator("[data-speech]").inner_text().startswith("photo.jpg: ")
+
+
+def test_who_chooses_before_the_scripts_are_there_is_not_forgotten(
+    opened: Open, photo: Any
+) -> None:
+    page = opened("/about")
+    page.route("**/ask.js", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.goto(page.url.replace("/about", "/"), wait_until="commit")
+    choose(page, photo())
+    wait_for_cards(page)
 
 
 def test_two_at_once_each_get_their_own_answer(opened: Open, photo: Any) -> None:

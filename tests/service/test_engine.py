@@ -20,8 +20,8 @@ from PIL import Image
 
 from pictures import encode, picture
 from servers import Server
-from unmask.detector.calibration import CalibrationName, sigmoid
-from unmask.detector.card import ModelCard
+from unmask.detector.calibration import sigmoid
+from unmask.detector.card import ModelCard, ModelError
 from unmask.detector.model import SHIPPED, Model
 from unmask.media.decode import DEFAULT_LIMITS, Limits, decode
 from unmask.media.errors import PictureError, PictureTooLargeError
@@ -78,12 +78,11 @@ CATEGORY = np.array([[9, 0, 0]] * 3, dtype=np.float32)
 def test_uncalibrated_is_the_networks_own_probability() -> None:
     reading = read(CARD, FAKE, CATEGORY, "none")
     assert reading.p_fake == pytest.approx(float(sigmoid(np.array(2.2))), abs=1e-6)
-    assert reading.views == pytest.approx(tuple(sigmoid(FAKE)))
 
 
 @pytest.mark.parametrize("logit", [-9.0, -3.0, -1.0, 0.5, 2.0, 4.0, 9.0])
 def test_a_picture_is_called_the_same_under_every_calibration(logit: float) -> None:
-    names: tuple[CalibrationName, ...] = ("platt", "temperature", "isotonic", "beta", "none")
+    names = ("platt", "temperature", "beta", "isotonic", "none")
     fake = np.full(3, logit, dtype=np.float32)
     readings = [read(CARD, fake, CATEGORY, name) for name in names]
     assert len({reading.verdict for reading in readings}) == 1
@@ -103,8 +102,14 @@ def test_a_threshold_leaves_nothing_unsure() -> None:
 
 def test_a_calibration_that_the_card_lacks_is_an_error() -> None:
     bare = CARD.model_copy(update={"alternatives": {}})
-    with pytest.raises(ValueError, match="no isotonic calibration"):
+    with pytest.raises(ModelError, match="no isotonic calibration"):
         read(bare, FAKE, CATEGORY, "isotonic")
+
+
+def test_a_model_without_categories_says_other() -> None:
+    bare = CARD.model_copy(update={"categories": ()})
+    reading = read(bare, FAKE, np.zeros((3, 0), dtype=np.float32))
+    assert (reading.category, reading.category_confidence) == ("other", 0)
 
 
 def test_low_category_confidence_is_other() -> None:

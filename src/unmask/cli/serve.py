@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unmask.cli.errors import clean_errors, fail
+from unmask.cli.options import CalibrationOption
 
 if TYPE_CHECKING:
     from unmask.service.settings import Settings
@@ -31,10 +32,7 @@ def serve(
     model: Annotated[
         Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
     ] = None,
-    calibration: Annotated[
-        Literal["platt", "isotonic", "temperature", "none"] | None,
-        typer.Option(help="How probabilities are read.", show_default="as the card says"),
-    ] = None,
+    calibration: CalibrationOption = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Where the history is kept.", show_default="a folder of the user's"),
@@ -167,10 +165,10 @@ def _keys() -> Keys:
 
 def _check(settings: Settings) -> None:
     """Find what would keep the service from starting; raises a ValueError with one sentence."""
-    from unmask.detector.model import Model
+    from unmask.detector.ensemble import load_model
     from unmask.service.store.database import migrate, open_database
 
-    Model(settings.model, device=settings.device).card.calibration_by(settings.calibration)
+    load_model(settings.model, settings.device).card.calibration_by(settings.calibration)
     database = open_database(settings.url)
     migrate(database)
     database.dispose()

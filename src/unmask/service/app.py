@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import unmask
-from unmask.detector.model import Model
+from unmask.detector.ensemble import load_model
 from unmask.service.api import about, compat, detections
 from unmask.service.api.problems import BAD_FIELD, BUSY, Problem, kind_of
 from unmask.service.engine.engine import Engine, QueueFullError
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        model = await asyncio.to_thread(Model, settings.model, device=settings.device)
+        model = await asyncio.to_thread(load_model, settings.model, settings.device)
         database = open_database(settings.url)
         await asyncio.to_thread(migrate, database)
         services = Services(

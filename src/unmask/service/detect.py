@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unmask.detector.calibration import CalibrationName
+from unmask.detector.card import ModelError
 from unmask.media.errors import PictureError, PictureTooLargeError
 from unmask.prepare.views import view_boxes
 from unmask.service.api.callers import Caller
@@ -72,7 +73,7 @@ def check_calibration(services: Services, calibration: CalibrationName | None) -
     """Check that the model has a calibration; raises Problem where it has not."""
     try:
         services.engine.model.card.calibration_by(calibration)
-    except ValueError as error:
+    except ModelError as error:
         raise Problem(BAD_FIELD, str(error)) from None
 
 
@@ -174,10 +175,10 @@ def result_of(
         "views": [
             {
                 "kind": "whole" if card.views.whole and number == 0 else "crop",
-                "p_fake": round(p_fake, 4),
+                "logit": round(float(logit), 4),
                 "box": {name: round(side, 1) for name, side in box._asdict().items()},
             }
-            for number, (p_fake, box) in enumerate(zip(reading.views, boxes, strict=True))
+            for number, (logit, box) in enumerate(zip(answer.fake_logits, boxes, strict=True))
         ],
         "model": {"name": card.name, "sha256": card.sha256},
         "from_store": fresh is None,

@@ -178,6 +178,8 @@ async def heatmap(
     detection = await find(request, id)
     answer = await asyncio.to_thread(services.store.answer, id)
     card = services.engine.model.card
+    if head == "category" and not card.categories:
+        raise Problem(NOT_FOUND, "This model tells no categories.")
     if answer is None or answer.maps is None or detection.result["model"]["sha256"] != card.sha256:
         raise Problem(NOT_FOUND, "There is no heatmap for this result.")
     png = await asyncio.to_thread(heatmap_png, answer, card, head, longest)

@@ -28,10 +28,12 @@ class Box(BaseModel):
 
 
 class ViewOut(BaseModel):
-    """What one view of the picture alone would say."""
+    """How far one view of the picture pulls the score."""
 
     kind: Literal["whole", "crop"]
-    p_fake: float
+    logit: float = Field(
+        description="up towards fake; the mean over views is the score that is calibrated"
+    )
     box: Box
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.card import ModelError
-from unmask.detector.model import Model
+from unmask.detector.model import ViewModel
 from unmask.explain.methods import class_activation
 from unmask.prepare.views import Views, normalise
 from unmask.service.engine.batcher import Batcher
@@ -31,7 +30,7 @@ class Answer:
     Attributes:
         width: Of the upright picture, in pixels.
         height: Of the upright picture, in pixels.
-        fake_logits: One for each view, shape (views,).
+        fake_logits: One for each view, shape (views,); their mean is the picture's.
         category_logits: Shape (views, categories).
         maps: Evidence by head (fake, then the categories), view and place, shape
             (heads, views, rows, columns); None where the model cannot be explained.
@@ -78,11 +77,10 @@ class Engine:
         model: The model.
     """
 
-    def __init__(self, model: Model, settings: Settings) -> None:
+    def __init__(self, model: ViewModel, settings: Settings) -> None:
         self.model = model
         self._most = settings.queue
         self._pending = 0
-        self._explains = True
         self._decoders = Decoders(
             model.card.views,
             settings.limits,
@@ -158,21 +156,17 @@ class Engine:
         return (await self._decoders.decode(data, preview=True)).preview
 
     def _run(self, batch: list[Views]) -> list[_Logits]:
-        views = np.concatenate(batch)
-        ends = np.cumsum([len(one) for one in batch])[:-1]
+        views, counts = np.concatenate(batch), [len(one) for one in batch]
+        ends = np.cumsum(counts)[:-1]
         maps: NDArray[np.float16] | None = None
-        if self._explains:
-            try:
-                counts = [len(one) for one in batch]
-                found = self.model.features(normalise(views, self.model.card.scale), counts)
-                fake, category = found.fake_logits, found.category_logits
-                maps = np.stack(
-                    [class_activation(found.maps, head, "cam") for head in found.heads]
-                ).astype(np.float16)
-            except ModelError:
-                self._explains = False
-        if maps is None:
-            fake, category = self.model(views, [len(one) for one in batch])
+        if self.model.explains:
+            found = self.model.features(normalise(views, self.model.card.scale), counts)
+            fake, category = found.fake_logits, found.category_logits
+            maps = np.stack(
+                [class_activation(found.maps, head, "cam") for head in found.heads]
+            ).astype(np.float16)
+        else:
+            fake, category = self.model(views, counts)
         return list(
             zip(
                 np.split(fake, ends),

@@ -25,7 +25,6 @@ class Reading:
         fake_from: ...and from this one on fake.
         category: ``human_faces``, ``animals``, ``vehicles`` or ``other``.
         category_confidence: Probability in [0, 1] of the likeliest category.
-        views: ``p_fake`` of each view alone.
     """
 
     verdict: Call
@@ -34,7 +33,6 @@ class Reading:
     fake_from: float
     category: str
     category_confidence: float
-    views: tuple[float, ...]
 
 
 def read(
@@ -56,7 +54,7 @@ def read(
             picture is called the same whatever the calibration.
 
     Raises:
-        ValueError: The card has no such calibration.
+        ModelError: The card has no such calibration.
     """
     calibrate = card.calibration_by(calibration)
     fake, category = pool(fake_logits), pool(category_logits)
@@ -73,17 +71,18 @@ def read(
     if threshold is None and calibrate is not card.calibration:
         ends = np.array([logit_at(card.calibration, end) for end in (real_below, fake_from)])
         real_below, fake_from = (float(end) for end in calibrate(ends))
-    shares = softmax(category)
+    # A model that tells no categories says other.
+    shares = softmax(category) if card.categories else np.zeros(1)
     likeliest = int(shares.argmax())
     confidence = float(shares[likeliest])
+    named = card.categories and confidence >= card.category_cut
     return Reading(
         verdict=verdict,
         p_fake=p_fake,
         real_below=real_below,
         fake_from=fake_from,
-        category=card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER,
+        category=card.categories[likeliest] if named else CATEGORY_OTHER,
         category_confidence=confidence,
-        views=tuple(float(p) for p in calibrate(fake_logits)),
     )
 
 

@@ -12,10 +12,13 @@ let running = 0;
 
 export function listen() {
   for (const input of form.querySelectorAll("input[type=file]")) {
-    input.addEventListener("change", () => {
-      take(input.files);
+    const takeChosen = () => {
+      if (input.files.length) take(input.files);
       input.value = "";
-    });
+    };
+    input.addEventListener("change", takeChosen);
+    // Somebody may have been faster than this script.
+    takeChosen();
   }
   form.addEventListener("submit", (event) => event.preventDefault());
   listenForDrops();
