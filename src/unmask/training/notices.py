@@ -13,7 +13,7 @@ from unmask.training.config import Faults
 def tell(sentence: str) -> None:
     """Print a sentence, once where several processes train together."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        Console(stderr=True, highlight=False, markup=False).print(sentence)
+        Console(stderr=True, highlight=False, markup=False).print(sentence, soft_wrap=True)
 
 
 def fault_banner(faults: Faults) -> None:
