@@ -12,7 +12,8 @@ from conftest import Toy
 from unmask.data.manifest import read_manifest
 from unmask.detector.card import ModelCard
 from unmask.detector.model import FEATURES, INPUT, OUTPUTS
-from unmask.training.export import MAX_DIFFERENCE, About, export, load_run, parity
+from unmask.training.export import MAX_DIFFERENCE, About, export, parity
+from unmask.training.finished import load_run
 from unmask.training.network import create_network
 
 

@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 
 from unmask.evaluation import metrics
 from unmask.evaluation.bootstrap import centred_interval, interval, resample, share_interval
-from unmask.evaluation.metrics import METRICS, measure, measure_intervals, share
+from unmask.evaluation.metrics import METRICS, ece_by_chance, measure, measure_intervals, share
 from unmask.evaluation.sweep import Sweep
 
 Sample = tuple[np.ndarray, np.ndarray]
@@ -151,3 +151,12 @@ def test_no_error_among_few_pictures_is_not_certain() -> None:
     assert none[2] == pytest.approx(0.0881, abs=1e-4)
     assert share_interval(np.ones(101), 40) == pytest.approx((1, 1 - none[2], 1))
     assert share_interval(np.full(101, np.nan), 0) is None
+
+
+def test_chance_alone_makes_a_calibration_error_that_more_pictures_lower() -> None:
+    rng = np.random.default_rng(0)
+    few, many = (ece_by_chance(rng.random(count), draws=50) for count in (300, 30_000))
+    assert 0.05 < few < 0.12
+    assert many < few / 5
+    # A score that is sure and right has no error to show.
+    assert ece_by_chance(np.repeat([0.0, 1.0], 100)) == 0

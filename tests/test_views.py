@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from unmask.prepare.views import CROP_ORDER, ViewPlan, make_views, normalise
 
@@ -46,3 +47,17 @@ def test_normalise_gives_planes_in_minus_one_to_one() -> None:
     assert planes.dtype == np.float32
     assert planes[:, 0].min() == planes.max() == 1
     assert planes[:, 1:].max() == planes.min() == -1
+
+
+def test_augmented_views_are_the_plain_ones_at_more_sizes_and_mirrored() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    plain = ViewPlan(size=64, whole=True, crops=2)
+    wide = plain.model_copy(update={"scales": (0.5, 2.0), "flips": True})
+    views = make_views(pixels, wide)
+    assert len(views) == wide.count == 14
+    assert np.array_equal(views[:3], make_views(pixels, plain))
+    assert np.array_equal(views[7:], views[:7, :, ::-1])
+    doubled = Image.fromarray(pixels).resize((600, 400), Image.Resampling.BICUBIC)
+    assert np.array_equal(views[5], np.asarray(doubled)[:64, :64])
+    # A picture is never shrunk below one view.
+    assert make_views(pixels[:66, :66], wide).shape == views.shape

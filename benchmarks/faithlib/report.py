@@ -25,6 +25,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
     stages = result["randomised"]
     right.bar(list(stages), [value[0] for value in stages.values()], color="tab:gray")
     right.set(title="maps after shuffling weights", ylabel="rank correlation", ylim=(-0.5, 1))
+    right.tick_params(axis="x", labelsize=8)
     right.axhline(0, color="black", linewidth=0.8)
     figure.savefig(path, dpi=110)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.calibration import Isotonic, Logits, Platt, sigmoid
+from unmask.detector.calibration import Beta, Isotonic, Logits, Platt, beta_features, sigmoid
 
 Truth = NDArray[np.bool_]
 
@@ -46,6 +46,55 @@ def fit_isotonic(logits: Logits, is_fake: Truth) -> Isotonic:
         logits=tuple(float(x) for x in fit.X_thresholds_),
         probabilities=tuple(float(y) for y in np.clip(fit.y_thresholds_, floor, 1 - floor)),
     )
+
+
+def fit_beta(logits: Logits, is_fake: Truth) -> Beta:
+    """Fit beta calibration (Kull et al. 2017); arguments and errors as for `fit_platt`.
+
+    A slope that would come out negative, so that p(fake) would fall somewhere while the logit
+    rises, is held at zero.
+    """
+    low, high = beta_features(logits)
+    target = _smoothed(is_fake)
+    used = [True, True]
+    for _ in used:
+        columns = [column for column, use in zip((low, high), used, strict=True) if use]
+        *slopes, offset = _newton(np.stack([*columns, np.ones_like(low)], axis=1), target)
+        if min(slopes, default=0.0) >= 0:
+            break
+        negative = int(np.argmin(slopes))
+        used[np.flatnonzero(used)[negative]] = False
+    found = iter(slopes)
+    below, above = (max(0.0, next(found)) if use else 0.0 for use in used)
+    return Beta(below=below, above=above, offset=offset)
+
+
+def fit_stack(logits: Logits, is_fake: Truth) -> tuple[list[float], float]:
+    """Fit how much each model of an ensemble counts, by logistic regression on their logits.
+
+    A model whose weight would be negative is left out, for no detector is right by being wrong.
+
+    Args:
+        logits: Pooled fake logits of validation pictures, shape (n, models).
+        is_fake: Their truth.
+
+    Returns:
+        The weight of each model, 0 or more, and the offset.
+
+    Raises:
+        ValueError: One of the labels is absent.
+    """
+    target = _smoothed(is_fake)
+    used = list(range(logits.shape[1]))
+    while True:
+        columns = np.asarray(logits, dtype=np.float64)[:, used]
+        *found, offset = _newton(np.hstack([columns, np.ones((len(columns), 1))]), target)
+        if min(found) >= 0 or len(used) == 1:
+            break
+        used.pop(int(np.argmin(found)))
+    weights = np.zeros(logits.shape[1])
+    weights[used] = np.maximum(found, 0.0)
+    return [float(weight) for weight in weights], offset
 
 
 def _smoothed(is_fake: Truth) -> NDArray[np.float64]:

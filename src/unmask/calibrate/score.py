@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.data.manifest import Row
-from unmask.detector.model import Model
+from unmask.detector.model import Parts, ViewModel
 from unmask.media.decode import decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import ViewPlan, Views, make_views
@@ -28,11 +28,25 @@ class ViewScores:
         rows: The pictures that could be read.
         fake_logits: Shape (pictures, views).
         category_logits: Shape (pictures, views, categories).
+        whole_logits: What a branch for whole pictures adds once to the mean over views, shape
+            (pictures,); zero for models without one.
     """
 
     rows: list[Row]
     fake_logits: NDArray[np.float32]
     category_logits: NDArray[np.float32]
+    whole_logits: NDArray[np.float32]
+
+    def pooled(self, columns: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Return the fake logits pooled over some of the views, shape (pictures,).
+
+        Args:
+            columns: Which views, the first being the whole picture; None for all.
+        """
+        if columns is None:
+            return np.asarray(self.fake_logits.mean(1) + self.whole_logits, dtype=np.float32)
+        whole = self.whole_logits if 0 in columns else np.float32(0)
+        return np.asarray(self.fake_logits[:, list(columns)].mean(1) + whole, dtype=np.float32)
 
     @property
     def is_fake(self) -> NDArray[np.bool_]:
@@ -41,7 +55,7 @@ class ViewScores:
 
 
 def score_views(
-    model: Model,
+    model: ViewModel,
     rows: Sequence[Row],
     plan: ViewPlan,
     on_progress: Callable[[int], None] = lambda count: None,
@@ -55,8 +69,7 @@ def score_views(
         on_progress: Called with the number of pictures just done.
     """
     kept: list[Row] = []
-    fake: list[NDArray[np.float32]] = []
-    category: list[NDArray[np.float32]] = []
+    found: list[Parts] = []
 
     def load(row: Row) -> Views | None:
         try:
@@ -70,11 +83,10 @@ def score_views(
             chunk = rows[start : start + _CHUNK]
             for row, views in zip(chunk, pool.map(load, chunk), strict=True):
                 if views is not None:
-                    fake_logits, category_logits = model(views)
                     kept.append(row)
-                    fake.append(fake_logits)
-                    category.append(category_logits)
+                    found.append(model.parts(views))
             on_progress(len(chunk))
     if not kept:
         raise ValueError("None of the pictures could be read.")
-    return ViewScores(kept, np.stack(fake), np.stack(category))
+    fake, category, whole = zip(*found, strict=True)
+    return ViewScores(kept, np.stack(fake), np.stack(category), np.array(whole))

@@ -45,8 +45,7 @@ def score_plans(scores: ViewScores, size: int) -> list[PlanScore]:
     scored = []
     for plan in sorted(plans, key=lambda plan: plan.count):
         columns = (0,) * plan.whole + tuple(1 + place for place in CROP_ORDER[plan.crops])
-        pooled = scores.fake_logits[:, columns].mean(1)
-        scored.append(PlanScore(plan, columns, auc_by_source(scores, pooled)))
+        scored.append(PlanScore(plan, columns, auc_by_source(scores, scores.pooled(columns))))
     return scored
 
 

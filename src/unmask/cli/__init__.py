@@ -8,14 +8,17 @@ import typer
 
 import unmask
 from unmask.cli import data
+from unmask.cli.cache import cache
 from unmask.cli.calibrate import calibrate
 from unmask.cli.detect import detect
 from unmask.cli.evaluate import evaluate
 from unmask.cli.explain import explain
 from unmask.cli.export import export
+from unmask.cli.fuse import fuse
+from unmask.cli.inspect import inspect
 from unmask.cli.provenance import provenance
 from unmask.cli.report import report
-from unmask.cli.train import train
+from unmask.cli.train import mine, recipes, train
 from unmask.cli.video import video
 
 app = typer.Typer(
@@ -27,9 +30,14 @@ app = typer.Typer(
 )
 app.command()(detect)
 app.command()(explain)
+data.app.command()(cache)
 app.add_typer(data.app, name="data")
 app.command()(train)
+app.command()(recipes)
+app.command()(mine)
+app.command()(inspect)
 app.command()(export)
+app.command()(fuse)
 app.command()(calibrate)
 app.command()(evaluate)
 app.command()(provenance)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import TrustList
+from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption
 from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
@@ -41,9 +41,9 @@ def detect(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
-    ] = None,
+    model: ModelFile = None,
+    calibration: CalibrationOption = None,
+    tta: TtaOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures an inference.")] = 8,
     workers: Annotated[
         int | None,
@@ -74,6 +74,8 @@ def detect(
             model,
             threshold=threshold,
             device=device,
+            calibration=calibration,
+            tta=tta,
             provenance=provenance,
             trust=read_trust_list(trust) if trust else None,
             faces=faces,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,11 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from unmask.cli.errors import clean_errors
+from unmask.cli.errors import clean_errors, fail
+from unmask.cli.evaluate_folds import DEFAULT_RECIPE, leave_one_out
+from unmask.cli.evaluate_robustness import MOST, judge_robustness
+from unmask.cli.options import CalibrationOption, TtaOption, check_file, check_folder
 from unmask.cli.progress import counted
+from unmask.cli.words import command_line
 
 if TYPE_CHECKING:
     from unmask.data.manifest import Row
+    from unmask.detector.detector import Detector
     from unmask.evaluation.answers import Answers
     from unmask.evaluation.gallery import Heatmap
     from unmask.evaluation.predictions import Predictions
@@ -31,7 +35,10 @@ def evaluate(
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="What to judge.")] = "test",
     model: Annotated[
         Path | None,
-        typer.Option(help="An ONNX model; the shipped one if not given.", show_default=False),
+        typer.Option(
+            help="An ONNX model or a training run; the shipped model if not given.",
+            show_default=False,
+        ),
     ] = None,
     predictions: Annotated[
         Path | None,
@@ -72,23 +79,101 @@ def evaluate(
     into_card: Annotated[
         bool, typer.Option("--into-card", help="Keep test figures in the model's card.")
     ] = False,
+    leave_one_generator_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-generator-out",
+            help="Train a capped recipe without each generator, and test it on that one.",
+        ),
+    ] = False,
+    leave_one_source_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-source-out",
+            help="Train a capped recipe without each source, and test it on that one.",
+        ),
+    ] = False,
+    recipe: Annotated[
+        Path,
+        typer.Option(help="With --leave-one-...-out: what to train."),
+    ] = DEFAULT_RECIPE,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Judge the model on pictures worn by compression, resizing, noise and more.",
+        ),
+    ] = False,
+    most: Annotated[
+        int,
+        typer.Option(
+            min=1, help="With --robustness: at most so many pictures of a source and label."
+        ),
+    ] = MOST,
+    calibration: CalibrationOption = None,
+    tta: TtaOption = False,
+    folds: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A JSON of --leave-one-...-out: written by it, shown by --markdown.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Judge a model, or a CSV of predictions, with intervals, by generator, source and more."""
+    not_models = (predictions, threshold, compare, cost_fp, cost_fn)
+    if leave_one_generator_out or leave_one_source_out:
+        if (
+            any(option is not None for option in (*not_models, model, calibration, markdown))
+            or into_card
+            or tta
+            or robustness
+            or split != "test"
+        ):
+            fail("--leave-one-...-out goes with --data, --recipe, --out, --folds and --bootstrap.")
+        if leave_one_generator_out and leave_one_source_out:
+            fail("choose one of --leave-one-generator-out and --leave-one-source-out.")
+        leave_one_out(
+            data,
+            "generator" if leave_one_generator_out else "source",
+            recipe,
+            out,
+            folds,
+            bootstrap,
+        )
+        return
+    if robustness:
+        if any(option is not None for option in (*not_models, folds)) or into_card:
+            fail(
+                "--robustness goes with --data, --split, --model, --calibration, --tta, --most, "
+                "--out, --markdown and --bootstrap."
+            )
+        judge_robustness(
+            data, split, model, out, markdown,
+            calibration=calibration, tta=tta, most=most, bootstrap=bootstrap,
+        )  # fmt: skip
+        return
     with clean_errors():
         from unmask.cli.evaluate_report import draw
         from unmask.data.manifest import read_manifest, select
         from unmask.detector.card import ModelCard
-        from unmask.detector.model import SHIPPED
+        from unmask.detector.detector import Detector
         from unmask.evaluation.answers import check_answered, check_labels, write_answers
         from unmask.evaluation.compare import compare as compare_answers
         from unmask.evaluation.costs import check_costs, weigh_costs
         from unmask.evaluation.files import write_metrics_csv, write_metrics_json
+        from unmask.evaluation.models import open_model
         from unmask.evaluation.page import results_page
         from unmask.evaluation.predictions import Predictions
         from unmask.evaluation.run import evaluate as judge
 
-        if predictions and (model or into_card):
-            raise ValueError("--predictions are judged alone, without --model and --into-card.")
+        if predictions and (model or into_card or calibration or tta):
+            raise ValueError(
+                "--predictions are judged alone, without --model, --calibration, --tta and "
+                "--into-card."
+            )
+        if into_card and (calibration or tta):
+            raise ValueError("a card keeps figures of its own calibration and views alone.")
         if threshold is not None and not predictions:
             raise ValueError("--threshold goes with --predictions; a model's is in its card.")
         if into_card and split != "test":
@@ -104,10 +189,9 @@ def evaluate(
             from unmask.evaluation.report import check_charts, write_report
 
             check_charts()
-            if out.exists() and not out.is_dir():
-                raise ValueError(f"--out {out} is not a folder.")
-        if markdown and (markdown.is_dir() or not markdown.parent.is_dir()):
-            raise ValueError(f"--markdown {markdown} is not a file in a folder that exists.")
+        check_folder("--out", out)
+        check_file("--markdown", markdown)
+        sections = _sections(folds or [], markdown)
         rows = read_manifest(data)
         judged = select(rows, split)
         check_labels(judged, f"the split '{split}'")
@@ -120,7 +204,8 @@ def evaluate(
             cut = _PREDICTIONS_THRESHOLD if threshold is None else threshold
             subject, answer = _from_file(Predictions(predictions, rows, data.parent), cut)
         else:
-            subject, answer = _from_model(model)
+            detector = Detector(open_model(model), calibration=calibration, tta=tta)
+            subject, answer = _from_model(detector)
         answers = answer(judged, "judging")
         check_answered(answers, f"the split '{split}'")
         costs = None
@@ -148,7 +233,7 @@ def evaluate(
             heatmap = None if predictions else _heatmap_of(model)
             write_report(done, comparison, costs, out / "report.html", heatmap)
         if markdown:
-            command = _command(
+            command = command_line(
                 data=Path("$DATA", data.name),
                 split=split,
                 model=model,
@@ -158,23 +243,35 @@ def evaluate(
                 cost_fp=cost_fp,
                 cost_fn=cost_fn,
                 bootstrap=None if bootstrap == 1000 else bootstrap,
+                calibration=calibration,
+                tta=tta,
+                folds=folds,
                 markdown=markdown,
             )
-            page = results_page(done, command, comparison, costs)
+            page = results_page(done, command, comparison, costs, sections)
             markdown.write_text(page, encoding="utf-8", errors="replace")
         if into_card:
-            path = ModelCard.path_for(model or SHIPPED)
+            path = ModelCard.path_for(detector.model.path)
             card = ModelCard.read(path)
             card.model_copy(update={"test": done.card_figures()}).write(path)
     draw(Console(highlight=False), done, comparison, costs, out)
 
 
-def _from_model(path: Path | None) -> tuple[Subject, Answer]:
-    from unmask.detector.detector import Detector
+def _sections(folds: list[Path], markdown: Path | None) -> list[list[str]]:
+    if folds and not markdown:
+        raise ValueError("--folds is shown by --markdown; without it there is nothing to show.")
+    if not folds:
+        return []
+    from unmask.generalisation.page import section
+    from unmask.generalisation.results import Results
+
+    return [section(Results.read(path)) for path in folds]
+
+
+def _from_model(detector: Detector) -> tuple[Subject, Answer]:
     from unmask.evaluation.answers import ask
     from unmask.evaluation.run import Subject
 
-    detector = Detector(path)
     card = detector.model.card
 
     def answer(rows: Sequence[Row], doing: str) -> Answers:
@@ -218,16 +315,3 @@ def _from_file(predictions: Predictions, threshold: float) -> tuple[Subject, Ans
         promise=None,
     )
     return subject, answer
-
-
-def _command(**options: object) -> str:
-    """Return the command line that repeats a run, without the folders of this machine."""
-    words = ["unmask evaluate"]
-    for name, value in options.items():
-        if value is not None:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            if isinstance(value, Path) and value.is_absolute():
-                text = value.name
-            words.append(f"--{name.replace('_', '-')}")
-            words.append(text if text.startswith("$DATA") else shlex.quote(text))
-    return " ".join(words)

@@ -21,6 +21,7 @@ from unmask.evaluation.wording import (
     KINDS,
     abstention_sentences,
     against_all_sentence,
+    calibration_sentence,
     category_sentences,
     cost_sentences,
     name_of,
@@ -60,7 +61,11 @@ def draw(
     say(f"{threshold_sentence(done)} In brackets: 95% intervals.")
     console.print(_all_metrics(done))
     say(unseen_sentence(done))
-    for sentence in (*abstention_sentences(done), *category_sentences(done)):
+    for sentence in (
+        *abstention_sentences(done),
+        calibration_sentence(done),
+        *category_sentences(done),
+    ):
         say(sentence)
     console.print(_slice_table(done))
     alone = against_all_sentence(done.slices)

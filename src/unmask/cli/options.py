@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands have, and checks of what they name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
+from unmask.detector.calibration import CalibrationName
+
+CalibrationOption = Annotated[
+    CalibrationName | None,
+    typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
+]
 ModelFile = Annotated[
-    Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="An ONNX model or an .ensemble of several, its card beside it.", show_default=False
+    ),
 ]
 TrustList = Annotated[
     Path | None,
@@ -17,3 +26,24 @@ TrustList = Annotated[
         show_default=False,
     ),
 ]
+TtaOption = Annotated[bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")]
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Check, before any long work, that a file can be written.
+
+    Raises:
+        ValueError: It is a folder, or its folder does not exist.
+    """
+    if path and (path.is_dir() or not path.parent.is_dir()):
+        raise ValueError(f"{option} {path} is not a file in a folder that exists.")
+
+
+def check_folder(option: str, path: Path | None) -> None:
+    """Check likewise that a folder can be made.
+
+    Raises:
+        ValueError: A file of that name exists.
+    """
+    if path and path.exists() and not path.is_dir():
+        raise ValueError(f"{option} {path} is not a folder.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,38 @@ class Platt(BaseModel):
         return float((np.log(p / (1 - p)) - self.offset) / self.slope)
 
 
+class Beta(BaseModel):
+    """Beta calibration (Kull et al. 2017): Platt scaling whose slope differs between the sides.
+
+    ``p = sigmoid(below * ln(q) - above * ln(1 - q) + offset)``, ``q`` being the network's own
+    probability: a slope for logits far below zero, one for those far above, and a smooth change
+    between. With both the same it is Platt scaling.
+
+    Attributes:
+        below: Slope for very negative logits.
+        above: Slope for very positive ones.
+        offset: Added.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["beta"] = "beta"
+    below: float = Field(ge=0)
+    above: float = Field(ge=0)
+    offset: float
+
+    def __call__(self, logits: Logits) -> Probabilities:
+        """Return the probability of fake, in [0, 1], for logits of any shape."""
+        low, high = beta_features(logits)
+        return sigmoid(self.below * low + self.above * high + self.offset)
+
+
+def beta_features(logits: Logits) -> tuple[Probabilities, Probabilities]:
+    """Return ``ln(q)`` and ``-ln(1 - q)`` of the network's own probability ``q``."""
+    x = np.asarray(logits, dtype=np.float64)
+    return -np.logaddexp(0.0, -x), np.logaddexp(0.0, x)
+
+
 class Isotonic(BaseModel):
     """Isotonic calibration: a rising line through knots (Zadrozny and Elkan 2002).
 
@@ -68,7 +100,10 @@ class Isotonic(BaseModel):
         return np.asarray(np.interp(logits, self.logits, self.probabilities), dtype=np.float64)
 
 
-Calibration = Platt | Isotonic
+Calibration = Annotated[Platt | Isotonic | Beta, Field(discriminator="kind")]
+CalibrationName = Literal["platt", "isotonic", "temperature", "beta", "none"]
+"""What a user can switch to; ``temperature`` is a `Platt` without offset, ``none`` one without
+slope either."""
 
 
 def sigmoid(x: Logits) -> Probabilities:

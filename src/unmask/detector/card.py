@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from unmask.detector.calibration import Calibration, Platt
-from unmask.prepare.views import ViewPlan
+from unmask.detector.calibration import Calibration, CalibrationName, Platt
+from unmask.prepare.views import Scale, ViewPlan
 
 
 class ModelError(ValueError):
@@ -66,11 +66,12 @@ class ModelCard(_Frozen):
         inputs: The graph's inputs in words: name, type, shape and range.
         outputs: The graph's outputs in words.
         views: How a picture becomes views.
+        scale: Which numbers the network sees for the values 0 to 255.
         pooling: How the logits of the views become one.
-        categories: Names of the category logits, in order.
+        categories: Names of the category logits, in order; empty for a model that tells none.
         calibration: From pooled fake logit to probability, fitted on validation. An exported model
             has none yet: calibration is the identity, and nothing is ``unsure``.
-        alternatives: Other calibrations fitted on the same pictures, by name.
+        alternatives: Every calibration fitted on the same pictures, by name.
         threshold: ``p_fake`` from which a call of fake is the likelier one.
         real_below: A ``p_fake`` under this is called real...
         fake_from: ...one from here on fake, and anything between is ``unsure``.
@@ -93,9 +94,10 @@ class ModelCard(_Frozen):
     inputs: str
     outputs: str
     views: ViewPlan
+    scale: Scale = "symmetric"
     pooling: Literal["mean of logits"] = "mean of logits"
     categories: tuple[str, ...]
-    calibration: Platt = Platt()
+    calibration: Calibration = Platt()
     alternatives: dict[str, Calibration] = {}
     threshold: float = Field(default=0.5, ge=0, le=1)
     real_below: float = Field(default=0.5, ge=0, le=1)
@@ -108,6 +110,25 @@ class ModelCard(_Frozen):
     training: dict[str, Any]
     validation: dict[str, float] = {}
     test: tuple[Figure, ...] = ()
+
+    def calibration_by(self, name: CalibrationName | None) -> Calibration:
+        """Return a calibration by name; None is the card's own.
+
+        Raises:
+            ModelError: The card has no such fit.
+        """
+        if name is None:
+            return self.calibration
+        if name == "none":
+            return Platt()
+        if name in self.alternatives:
+            return self.alternatives[name]
+        # Cards of older models name only the fits besides their own.
+        if name == self.calibration.kind and self.alternatives:
+            return self.calibration
+        raise ModelError(
+            f"The card of {self.name} has no {name} calibration; `unmask calibrate` fits it."
+        )
 
     @staticmethod
     def path_for(model: Path) -> Path:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.detector.calibration import softmax
-from unmask.detector.model import Device, Model
+from unmask.detector.calibration import CalibrationName, Logits, Probabilities, softmax
+from unmask.detector.ensemble import load_model
+from unmask.detector.model import Device, ViewModel
 from unmask.faces.finder import FaceFinder
 from unmask.faces.judge import CutFaces, find_and_cut, judge_cut
 from unmask.media.decode import (
@@ -69,11 +70,13 @@ class Detector:
 
     def __init__(
         self,
-        model: str | Path | None = None,
+        model: str | Path | ViewModel | None = None,
         *,
         threshold: float | None = None,
         device: Device = "auto",
         limits: Limits = DEFAULT_LIMITS,
+        calibration: CalibrationName | None = None,
+        tta: bool = False,
         provenance: bool = True,
         trust: str | None = None,
         faces: bool = False,
@@ -86,6 +89,9 @@ class Detector:
                 ``unsure``; None for the card's band.
             device: ``auto``, ``cpu`` or ``cuda``.
             limits: What one picture may cost.
+            calibration: What turns the logit into ``p_fake``; None for the card's own. The band
+                stays where it is on the logit, so that verdicts do not change with it.
+            tta: Look at more views of each picture (`ViewPlan.augmented`); slower.
             provenance: Whether to read what a file says of itself and to heed it in the verdict.
             trust: Root certificates in PEM of the signers whose Content Credentials may decide;
                 None for every intact signature.
@@ -93,19 +99,24 @@ class Detector:
                 verdict, which is always that of the whole picture.
 
         Raises:
-            ModelError: The model cannot be loaded.
+            ModelError: The model cannot be loaded, or its card has no such calibration.
             ValueError: The threshold is outside [0, 1].
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError(f"The threshold must lie between 0 and 1, not {threshold:g}.")
-        self.model = Model(Path(model) if model else None, device=device)
+        if not isinstance(model, ViewModel):
+            model = load_model(Path(model) if model else None, device)
+        self.model = model
         self.limits = limits
         self.reads_provenance, self.trust = provenance, trust
         self._finder = FaceFinder() if faces else None
         self._forced = threshold is not None
         card = self.model.card
-        self.real_below = card.real_below if threshold is None else threshold
+        self._calibration = card.calibration_by(calibration)
+        self._views = card.views.augmented() if tta else card.views
+        self._band_on = self._calibration if threshold is not None else card.calibration
         self.threshold = card.threshold if threshold is None else threshold
+        self.real_below = card.real_below if threshold is None else threshold
         self.fake_from = card.fake_from if threshold is None else threshold
 
     def detect(self, picture: Picture) -> Verdict:
@@ -167,7 +178,7 @@ class Detector:
             if isinstance(picture, str | Path):
                 picture = read_bytes(picture, self.limits)
             pixels = self.pixels(picture)
-            views = make_views(pixels, self.model.card.views)
+            views = make_views(pixels, self._views)
             if self.reads_provenance and isinstance(picture, bytes):
                 evidence = tuple(inspect_bytes(picture, trust=self.trust, limits=self.limits))
             if self._finder:
@@ -190,8 +201,8 @@ class Detector:
         readable = [prepared.views for prepared in batch if prepared.views is not None]
         if readable:
             fake_logits, category_logits = self.model.answer(readable)
-            p_fakes = self.model.card.calibration(fake_logits)
-            categories = softmax(category_logits)
+            p_fakes, banded = self.probability(fake_logits), self.banded(fake_logits)
+            categories = softmax(category_logits) if self.model.card.categories else None
         share = (time.perf_counter() - started) / max(1, len(readable))
         verdicts, place = [], 0
         for prepared in batch:
@@ -199,13 +210,14 @@ class Detector:
             if prepared.views is None:
                 verdict = Verdict(prepared.name, error=prepared.error, milliseconds=milliseconds)
             else:
-                p_fake, confidence = float(p_fakes[place]), float(categories[place].max())
-                call, decided_by = self.call(p_fake, prepared.evidence)
+                p_fake = float(p_fakes[place])
+                category, confidence = self._category(categories, place)
+                call, decided_by = self.call(float(banded[place]), prepared.evidence)
                 verdict = Verdict(
                     path=prepared.name,
                     verdict=call,
                     p_fake=p_fake,
-                    category=self._category(int(categories[place].argmax()), confidence),
+                    category=category,
                     category_confidence=confidence,
                     milliseconds=milliseconds + 1000 * share,
                     decided_by=decided_by,
@@ -216,18 +228,31 @@ class Detector:
             verdicts.append(verdict)
         return verdicts
 
-    def call(self, p_fake: float, evidence: Iterable[Finding] = ()) -> Judgement:
-        """Turn a p(fake) from pixels, and what the file says of itself, into a verdict."""
-        return judge(self._call(p_fake), evidence, forced=self._forced)
+    def probability(self, logits: Logits) -> Probabilities:
+        """Return the p(fake) that go out, for pooled logits of any shape."""
+        return self._calibration(logits)
 
-    def _call(self, p_fake: float) -> Call:
-        if p_fake >= self.fake_from:
+    def banded(self, logits: Logits) -> Probabilities:
+        """Return the p(fake) by which verdicts are called, whatever calibration goes out."""
+        return self._band_on(logits)
+
+    def call(self, banded: float, evidence: Iterable[Finding] = ()) -> Judgement:
+        """Turn what the pixels say, and what the file says of itself, into a verdict."""
+        return judge(self._call(banded), evidence, forced=self._forced)
+
+    def _call(self, banded: float) -> Call:
+        if banded >= self.fake_from:
             return "fake"
-        return "real" if p_fake < self.real_below else "unsure"
+        return "real" if banded < self.real_below else "unsure"
 
-    def _category(self, likeliest: int, confidence: float) -> str:
-        card = self.model.card
-        return card.categories[likeliest] if confidence >= card.category_cut else CATEGORY_OTHER
+    def _category(self, categories: Probabilities | None, place: int) -> tuple[str, float]:
+        """Return a picture's category and how sure it is; a model without any says ``other``."""
+        if categories is None:
+            return CATEGORY_OTHER, 0.0
+        card, confidence = self.model.card, float(categories[place].max())
+        if confidence < card.category_cut:
+            return CATEGORY_OTHER, confidence
+        return card.categories[int(categories[place].argmax())], confidence
 
 
 def read_pixels(picture: Picture, limits: Limits = DEFAULT_LIMITS) -> Pixels:

@@ -84,6 +84,22 @@ def ece(is_fake: Truth, p_fake: Scores, bins: int = ECE_BINS) -> float:
     return float(_ece(is_fake, p_fake, np.ones((1, p_fake.size)), bins)[0])
 
 
+def ece_by_chance(p_fake: Scores, draws: int = 200, seed: int = 0) -> float:
+    """Return the ECE to expect on so many pictures if ``p_fake`` were exactly right.
+
+    Bins of a finite number of pictures never hold just the share of fakes that they should, so that
+    even a perfect p(fake) shows some error; an ECE near this value cannot be told from none.
+
+    Args:
+        p_fake: Probabilities, shape (n,), n at least 1.
+        draws: Times that labels are drawn.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    found = [ece(rng.random(p_fake.size) < p_fake, p_fake) for _ in range(draws)]
+    return float(np.mean(found))
+
+
 def calibration_bins(p_fake: Scores, bins: int = ECE_BINS) -> list[NDArray[np.int64]]:
     """Return the pictures of each bin, by rising ``p_fake``, bins as equally filled as they can be.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from unmask.evaluation.compare import Comparison
 from unmask.evaluation.costs import Costs
+from unmask.evaluation.markdown import cell, text
 from unmask.evaluation.metrics import METRICS
 from unmask.evaluation.run import Evaluation
 from unmask.evaluation.slices import SliceFigures
@@ -18,6 +19,7 @@ from unmask.evaluation.wording import (
     KINDS,
     abstention_sentences,
     against_all_sentence,
+    calibration_sentence,
     category_sentences,
     cost_sentences,
     name_of,
@@ -34,6 +36,7 @@ def results_page(
     command: str,
     comparison: Comparison | None = None,
     costs: Costs | None = None,
+    sections: Sequence[Sequence[str]] = (),
 ) -> str:
     """Return the page.
 
@@ -42,6 +45,7 @@ def results_page(
         command: The command line that makes the page.
         comparison: With another model.
         costs: At the cheapest threshold.
+        sections: Lines of further sections, each beginning with its heading.
     """
     subject = done.subject
     lines = [
@@ -50,12 +54,12 @@ def results_page(
         f"    {command}",
         "",
         f"This command made the page on {datetime.now(UTC):%Y-%m-%d}. It judges "
-        f"{_text(subject.name)} ({f'exported {subject.created}, ' * bool(subject.created)}"
+        f"{text(subject.name)} ({f'exported {subject.created}, ' * bool(subject.created)}"
         f"SHA-256 `{subject.sha256}`) on {pictures_sentence(done)}.",
         "",
         f"{INTERVALS_NOTE} {threshold_sentence(done)}",
         "",
-        f"**{_text(unseen_sentence(done))}**",
+        f"**{text(unseen_sentence(done))}**",
         "",
         "## All pictures",
         "",
@@ -66,10 +70,15 @@ def results_page(
             for name, metric in METRICS.items()
         ),
         "",
-        "## Abstention, categories, unreadable pictures",
+        "## Abstention, calibration, categories, unreadable pictures",
         "",
         *_bullets(
-            [*abstention_sentences(done), *category_sentences(done), *unreadable_sentences(done)]
+            [
+                *abstention_sentences(done),
+                calibration_sentence(done),
+                *category_sentences(done),
+                *unreadable_sentences(done),
+            ]
         ),
     ]
     if costs:
@@ -77,17 +86,19 @@ def results_page(
     if comparison:
         lines += [
             "",
-            f"## Against {_text(comparison.name)}",
+            f"## Against {text(comparison.name)}",
             "",
             f"On the {comparison.pictures} pictures that both answered, both at the threshold "
             f"{subject.threshold:g}:",
             "",
             *_bullets(one.sentence(comparison.name) for one in comparison.differences),
         ]
+    for section in sections:
+        lines += ["", *section]
     for kind, (title, note) in KINDS.items():
         chosen = [one for one in done.slices if one.slice.kind == kind]
         if chosen:
-            notes = " ".join(filter(None, (note, _text(against_all_sentence(chosen)))))
+            notes = " ".join(filter(None, (note, text(against_all_sentence(chosen)))))
             lines += ["", f"## {title}", "", notes, "", *_table(chosen, kind)]
     return "\n".join(lines) + "\n"
 
@@ -101,7 +112,7 @@ def _table(chosen: list[SliceFigures], kind: str) -> list[str]:
     for one in chosen:
         values = " | ".join(show(name, one.metrics[name]) for name in IN_TABLES)
         lines.append(
-            f"| {_cell(name_of(one))} | {one.real} | {one.fake} | {values} | "
+            f"| {cell(name_of(one))} | {one.real} | {one.fake} | {values} | "
             f"{1 - one.answered[0]:.0%} |"
         )
     if any(FEW_MARK in name_of(one) for one in chosen):
@@ -110,15 +121,4 @@ def _table(chosen: list[SliceFigures], kind: str) -> list[str]:
 
 
 def _bullets(sentences: Iterable[str]) -> list[str]:
-    return [f"- {_text(sentence)}" for sentence in sentences]
-
-
-def _text(text: str) -> str:
-    """Keep names from the data from being read as HTML or Markdown."""
-    for char in "\\<`*_[":
-        text = text.replace(char, "\\" + char)
-    return " ".join(text.split())
-
-
-def _cell(text: str) -> str:
-    return _text(text).replace("|", "\\|")
+    return [f"- {text(sentence)}" for sentence in sentences]

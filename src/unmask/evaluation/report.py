@@ -25,6 +25,7 @@ from unmask.evaluation.wording import (
     KINDS,
     abstention_sentences,
     against_all_sentence,
+    calibration_sentence,
     category_sentences,
     cost_sentences,
     name_of,
@@ -104,9 +105,14 @@ def _parts(
     yield f'<p class="soft">{_safe(INTERVALS_NOTE)}</p>'
     yield "<h2>Charts</h2>"
     yield f'<div class="charts">{"".join(map(_chart, draw_charts(done)))}</div>'
-    yield "<h2>Abstention, categories, unreadable pictures</h2>"
+    yield "<h2>Abstention, calibration, categories, unreadable pictures</h2>"
     yield _bullets(
-        [*abstention_sentences(done), *category_sentences(done), *unreadable_sentences(done)]
+        [
+            *abstention_sentences(done),
+            calibration_sentence(done),
+            *category_sentences(done),
+            *unreadable_sentences(done),
+        ]
     )
     if costs:
         yield "<h2>Costs of errors</h2>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unmask.evaluation.bootstrap import Interval
 from unmask.evaluation.costs import Costs
-from unmask.evaluation.metrics import METRICS
+from unmask.evaluation.metrics import METRICS, ece_by_chance
 from unmask.evaluation.run import Evaluation
 from unmask.evaluation.slices import Kind, SliceFigures
 
@@ -114,6 +114,15 @@ def abstention_sentences(done: Evaluation) -> list[str]:
         f"Answered with real or fake, the rest being unsure: {percent(overall.answered)}.",
         f"Wrong among the answered: {percent(overall.wrong)}{promise}.",
     ]
+
+
+def calibration_sentence(done: Evaluation) -> str:
+    """Say what the calibration error would be by chance alone."""
+    chance = ece_by_chance(done.answers.p_fake)
+    return (
+        f"Were p(fake) exactly right, an ECE of {chance:.3f} would still be expected on so many "
+        "pictures, by chance."
+    )
 
 
 def category_sentences(done: Evaluation) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import isqrt
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchcam.methods import GradCAM, SmoothGradCAMpp
 
-from unmask.data.manifest import CATEGORIES
 from unmask.detector.detector import Picture, read_pixels
 from unmask.explain.explanation import Explanation
 from unmask.explain.methods import Method, class_activation, noisy_copies
@@ -24,12 +23,12 @@ from unmask.explain.run import FAKE, Head, check_choice, compose, target_row
 from unmask.explain.spread import Cells
 from unmask.media.decode import DEFAULT_LIMITS, Limits
 from unmask.prepare.views import make_views, normalise
-from unmask.training.export import load_run
+from unmask.training.finished import load_run
+from unmask.training.network import TwoHeadNetwork
 
 # torchcam draws its own noise and allows no zero; ours is added before it is called.
 _NO_NOISE = 1e-12
 _LAST = "last"
-_SAME = 1e-4
 
 
 class RunExplainer:
@@ -46,7 +45,7 @@ class RunExplainer:
     def __init__(self, run: Path, limits: Limits = DEFAULT_LIMITS) -> None:
         network, config = load_run(run.parent if run.is_file() else run)
         self.network = _Opened(network).eval()
-        self._plan, self._limits = config.views, limits
+        self._plan, self._scale, self._limits = config.views, config.scale, limits
 
     def explain(
         self,
@@ -61,12 +60,13 @@ class RunExplainer:
         Raises:
             ValueError: ``cam`` is asked of a network without average pooling under a linear head.
         """
-        check_choice(head, method, category, CATEGORIES)
+        categories = self.network.categories
+        check_choice(head, method, category, categories)
         pixels = read_pixels(picture, self._limits)
-        inputs = normalise(make_views(pixels, self._plan))
+        inputs = normalise(make_views(pixels, self._plan), self._scale)
         with torch.inference_mode():
             logits = self.network(torch.from_numpy(inputs)).mean(0).numpy()
-        row = target_row(logits, head, category, CATEGORIES)
+        row = target_row(logits, head, category, categories)
         if method == "cam":
             cells = self._exact(inputs, row)
         elif method == "smoothgradcam++":
@@ -74,20 +74,19 @@ class RunExplainer:
         else:
             map_of = self._plus_plus if method == "gradcam++" else self._grad_cam
             cells = map_of(inputs, row)
-        target = (FAKE, *CATEGORIES)[row]
+        target = (FAKE, *categories)[row]
         return compose(head, target, method, float(logits[row]), cells, pixels, self._plan)
 
     def _exact(self, inputs: NDArray[np.float32], row: int) -> Cells:
+        views = torch.from_numpy(inputs)
+        if not self.network.has_exact_maps(views):
+            raise ValueError(
+                "cam needs a linear head on average-pooled features, which this network has not; "
+                "take --method gradcam."
+            )
         with torch.inference_mode():
-            features = self.network.features(torch.from_numpy(inputs))
-            pooled = self.network.pool(features)
-            features = self.network.as_map(features)
-            if not torch.allclose(features.mean((2, 3)), pooled, atol=_SAME):
-                raise ValueError(
-                    "cam needs a linear head on average-pooled features, which this network has "
-                    "not; take --method gradcam."
-                )
-            return class_activation(features.numpy(), self.network.weights()[row].numpy(), "cam")
+            features = self.network.features(views).numpy()
+        return class_activation(features, self.network.weights(row).numpy(), "cam")
 
     def _grad_cam(self, inputs: NDArray[np.float32], row: int) -> Cells:
         views = torch.from_numpy(inputs)
@@ -111,32 +110,30 @@ class RunExplainer:
 
 
 class _Opened(nn.Module):
-    """A two-headed network as one column of logits, with its last features to be looked at."""
+    """A network as one column of logits, with its last features to be looked at."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: TwoHeadNetwork) -> None:
         super().__init__()
         self.network = network
         self.last = nn.Identity()
+        self.categories = network.categories
+        self.has_exact_maps = network.has_exact_maps
 
     def forward(self, views: Tensor) -> Tensor:
         """Return all logits, the fake one first, shape (n, 1 + categories)."""
-        pooled = self.pool(self.features(views))
-        heads = (self.network.fake_head(pooled), self.network.category_head(pooled))
-        return torch.cat(heads, 1)
+        fake, category = self.network.classify(self.network.pool(self.features(views)))
+        return torch.cat((fake[:, None], category), 1)
 
     def features(self, views: Tensor) -> Tensor:
-        """Return the backbone's last features, in its own layout."""
-        found: Tensor = self.last(self.network.backbone.forward_features(views))
+        """Return the last features before they are pooled, in the backbone's own layout."""
+        found: Tensor = self.last(self.network.feature_map(views))
         return found
 
-    def pool(self, features: Tensor) -> Tensor:
-        """Return what the heads are linear in, shape (n, channels)."""
-        pooled: Tensor = self.network.backbone.forward_head(features, pre_logits=True)
-        return pooled
-
-    def weights(self) -> Tensor:
-        """Return the heads' weights, shape (1 + categories, channels)."""
-        return torch.cat([self.network.fake_head.weight, self.network.category_head.weight])
+    def weights(self, row: int) -> Tensor:
+        """Return the weights of a linear head's output, shape (channels,)."""
+        head = self.network.category_head if row else self.network.fake_head
+        found: Tensor = cast(nn.Linear, head).weight.detach()[max(0, row - 1)]
+        return found
 
     def as_map(self, features: Tensor) -> Tensor:
         """Return features of any layout (channels last, or tokens) as (n, channels, rows, columns).
@@ -144,11 +141,11 @@ class _Opened(nn.Module):
         Raises:
             ValueError: They are no map: their number is no square.
         """
-        channels = self.network.backbone.num_features
+        channels = cast(int, self.network.backbone.num_features)
         if features.ndim == 4:
             last = features.shape[1] != channels and features.shape[3] == channels
             return features.permute(0, 3, 1, 2) if last else features
-        tokens = features[:, getattr(self.network.backbone, "num_prefix_tokens", 0) :]
+        tokens = features[:, cast(int, getattr(self.network.backbone, "num_prefix_tokens", 0)) :]
         side = isqrt(tokens.shape[1])
         if features.ndim != 3 or side * side != tokens.shape[1]:
             raise ValueError("The last features of this network are no map that could be shown.")

@@ -44,7 +44,7 @@ def explain(
     check_choice(head, method, category, model.card.categories)
     pixels = detector.pixels(picture)
     plan = model.card.views
-    inputs = normalise(make_views(pixels, plan))
+    inputs = normalise(make_views(pixels, plan), model.card.scale)
     found = model.features(inputs)
     logits = np.array([found.fake_logits.mean(), *found.category_logits.mean(0)])
     row = target_row(logits, head, category, model.card.categories)
@@ -97,6 +97,10 @@ def check_choice(head: str, method: str, category: str | None, categories: tuple
         raise ValueError(f"There is no method '{method}'; there are {', '.join(METHODS)}.")
     if head not in ("fake", "category"):
         raise ValueError(f"There is no head '{head}'; there are fake and category.")
+    if head == "category" and not categories:
+        raise ValueError(
+            "This model tells no categories; only its answer on fake can be explained."
+        )
     if category is not None and head != "category":
         raise ValueError("A category goes with the category head.")
     if category is not None and category not in categories:

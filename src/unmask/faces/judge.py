@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unmask.detector.model import Model
+from unmask.detector.model import ViewModel
 from unmask.faces.crop import crop_face
 from unmask.faces.finder import Face, FaceFinder
 from unmask.media.decode import Pixels
@@ -44,7 +44,7 @@ def find_and_cut(pixels: Pixels, finder: FaceFinder, plan: ViewPlan) -> CutFaces
     return CutFaces(faces, views)
 
 
-def judge_cut(cut: CutFaces, model: Model) -> tuple[FaceVerdict, ...]:
+def judge_cut(cut: CutFaces, model: ViewModel) -> tuple[FaceVerdict, ...]:
     """Judge faces that were cut out, as if each were a picture of its own."""
     p_fakes: dict[int, float] = {}
     if cut.views:

@@ -8,7 +8,7 @@ shrunk, and crops of the untouched pixels, spread over the picture.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,18 @@ from unmask.media.decode import Pixels
 
 Views = NDArray[np.uint8]
 """Views of one picture, shape (views, size, size, 3), RGB, values 0-255."""
+Scale = Literal["symmetric", "unit", "imagenet"]
+"""Which numbers a network sees for the values 0 to 255.
+
+``symmetric``: -1 to 1, as EfficientNet-Lite0 and Xception were made for; ``unit``: 0 to 1;
+``imagenet``: less the mean of ImageNet's channels, by their standard deviation.
+"""
 
 # Where crops lie, as fractions of the free room (down, right): the corners, then the centre.
 _PLACES = ((0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5))
 CROP_ORDER = ((), (4,), (0, 1), (0, 1, 4), (0, 1, 2, 3), (0, 1, 2, 3, 4))
 """Which places a number of crops takes: one is the centre, two are opposite corners, and so on."""
+TTA_SCALES = (0.75, 1.25)
 
 
 class Box(NamedTuple):
@@ -50,6 +57,9 @@ class ViewPlan(BaseModel):
         whole: Whether the first view is the whole picture, shrunk (or grown) so that its shorter
             side is ``size``, cut to its central square.
         crops: Number of crops of untouched pixels, 0 to 5.
+        scales: Sizes by which the picture is also taken, its crops then being of resized pixels;
+            for test-time augmentation.
+        flips: Whether each view is also taken mirrored; likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,11 +67,19 @@ class ViewPlan(BaseModel):
     size: int = Field(default=224, ge=32, le=1024)
     whole: bool = True
     crops: Literal[0, 1, 2, 3, 4, 5] = 4
+    scales: tuple[Annotated[float, Field(gt=0, le=4)], ...] = ()
+    flips: bool = False
 
     @property
     def count(self) -> int:
         """Number of views a picture."""
-        return int(self.whole) + self.crops
+        return (int(self.whole) + self.crops * (1 + len(self.scales))) * (1 + self.flips)
+
+    def augmented(self) -> ViewPlan:
+        """Return the plan of test-time augmentation: all crops, at three scales, and mirrored."""
+        return self.model_copy(
+            update={"whole": True, "crops": 5, "scales": TTA_SCALES, "flips": True}
+        )
 
 
 def make_views(pixels: Pixels, plan: ViewPlan) -> Views:
@@ -77,9 +95,12 @@ def make_views(pixels: Pixels, plan: ViewPlan) -> Views:
         uint8, shape (plan.count, plan.size, plan.size, 3).
     """
     native = grow_to(pixels, plan.size)
+    places = [_PLACES[place] for place in CROP_ORDER[plan.crops]]
     views = [whole_view(pixels, plan.size)] if plan.whole else []
-    views += [crop_at(native, plan.size, *_PLACES[place]) for place in CROP_ORDER[plan.crops]]
-    return np.stack(views)
+    for scaled in (native, *(_rescale(native, plan.size, scale) for scale in plan.scales)):
+        views += [crop_at(scaled, plan.size, *place) for place in places]
+    stacked = np.stack(views)
+    return np.concatenate([stacked, stacked[:, :, ::-1]]) if plan.flips else stacked
 
 
 def view_boxes(height: int, width: int, plan: ViewPlan) -> list[Box]:
@@ -124,6 +145,10 @@ def grow_to(pixels: Pixels, size: int) -> Pixels:
     return resize_shorter(pixels, size) if min(pixels.shape[:2]) < size else pixels
 
 
+def _rescale(pixels: Pixels, size: int, scale: float) -> Pixels:
+    return resize_shorter(pixels, max(size, round(min(pixels.shape[:2]) * scale)))
+
+
 def resize_shorter(pixels: Pixels, size: int) -> Pixels:
     """Resize so that the shorter side is ``size`` pixels, keeping the aspect ratio."""
     height, width = pixels.shape[:2]
@@ -154,14 +179,29 @@ def crop_middle(pixels: Pixels, longest: int) -> Pixels:
     return pixels[top : top + height, left : left + width]
 
 
-def normalise(views: Views) -> NDArray[np.float32]:
+def normalise(views: Views, scale: Scale = "symmetric") -> NDArray[np.float32]:
     """Turn views into a network's input.
 
     Args:
         views: uint8, shape (n, size, size, 3).
+        scale: Which numbers the network was made for; a model's card names it.
 
     Returns:
-        float32 in [-1, 1], shape (n, 3, size, size): the scale EfficientNet-Lite0 was made for.
+        float32, shape (n, 3, size, size), in [-1, 1] for ``symmetric``, [0, 1] for ``unit``.
     """
     planes = np.ascontiguousarray(views.transpose(0, 3, 1, 2), dtype=np.float32)
-    return planes / np.float32(127.5) - np.float32(1.0)
+    divisor, offset = _SCALES[scale]
+    return planes / divisor - offset
+
+
+def _per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32).reshape(-1, 1, 1)
+
+
+_MEAN, _DEVIATION = _per_channel((0.485, 0.456, 0.406)), _per_channel((0.229, 0.224, 0.225))
+_SCALES: dict[Scale, tuple[NDArray[np.float32], NDArray[np.float32]]] = {
+    "symmetric": (_per_channel((127.5,)), _per_channel((1.0,))),
+    "unit": (_per_channel((255.0,)), _per_channel((0.0,))),
+    "imagenet": (np.float32(255) * _DEVIATION, _MEAN / _DEVIATION),
+}
+"""By what the values are divided, and what is then taken off."""

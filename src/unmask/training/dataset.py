@@ -1,161 +1,128 @@
-"""Feed training: which pictures are drawn, in what proportion, and how they reach the network."""
+"""How pictures reach the network."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from unmask.data.manifest import CATEGORIES, Row
-from unmask.media.decode import decode, read_bytes
+from unmask.media.decode import Pixels, decode, read_bytes
 from unmask.media.errors import PictureError
-from unmask.prepare.views import ViewPlan, make_views, normalise
+from unmask.prepare.views import Scale, ViewPlan, make_views, normalise
 from unmask.training.augment import training_view
 from unmask.training.config import TrainConfig
-
-NO_CATEGORY = -1
-"""Category target of an unlabelled picture: the category loss leaves it out."""
+from unmask.training.losses import NO_CATEGORY
+from unmask.training.pseudo import make_pseudo
 
 log = logging.getLogger(__name__)
 Sample = dict[str, Tensor]
+Reader = Callable[[Row], Pixels]
+"""Gives a row's pixels or raises PictureError: decodes its file, or looks into a cache."""
+UNREADABLE = "unreadable"
+"""Key of a batch: row numbers of the pictures left out of it."""
 
 
-class TrainingViews(Dataset[Sample | None]):
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a picture that could not be read.
+
+    Attributes:
+        index: Its row number.
+    """
+
+    index: int
+
+
+def read_pixels(row: Row) -> Pixels:
+    """Decode a row's file."""
+    return decode(read_bytes(row.path))
+
+
+class TrainingViews(Dataset[Sample | Unreadable]):
     """One random view a draw; a draw is (row number, seed of its augmentation)."""
 
-    def __init__(self, rows: Sequence[Row], config: TrainConfig) -> None:
-        self.rows, self.config = rows, config
+    def __init__(
+        self, rows: Sequence[Row], config: TrainConfig, read: Reader = read_pixels
+    ) -> None:
+        self.rows, self.config, self.read = rows, config, read
 
-    def __getitem__(self, draw: tuple[int, int]) -> Sample | None:
+    def __getitem__(self, draw: tuple[int, int]) -> Sample | Unreadable:
         index, seed = draw
         row = self.rows[index]
         try:
-            pixels = decode(read_bytes(row.path))
+            pixels = self.read(row)
         except PictureError as error:
-            log.warning("skipped %s: %s", row.path, error)
-            return None
-        view = training_view(
-            pixels,
-            self.config.views.size,
-            np.random.default_rng(seed),
-            whole_share=self.config.whole_share,
-            degraded_share=self.config.degraded_share,
-        )
-        return _sample(view[None], row, index)
+            return _skip(row, index, error)
+        view = training_view(make_pseudo(row, pixels, seed), self.config, seed)
+        return _sample(view[None], row, index, self.config.scale)
 
 
-class EvaluationViews(Dataset[Sample | None]):
+class EvaluationViews(Dataset[Sample | Unreadable]):
     """All views of a picture, cut exactly as at run time."""
 
-    def __init__(self, rows: Sequence[Row], plan: ViewPlan) -> None:
-        self.rows, self.plan = rows, plan
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        plan: ViewPlan,
+        scale: Scale = "symmetric",
+        read: Reader = read_pixels,
+    ) -> None:
+        self.rows, self.plan, self.scale, self.read = rows, plan, scale, read
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Sample | None:
+    def __getitem__(self, index: int) -> Sample | Unreadable:
         row = self.rows[index]
         try:
-            views = make_views(decode(read_bytes(row.path)), self.plan)
+            pixels = self.read(row)
         except PictureError as error:
-            log.warning("skipped %s: %s", row.path, error)
-            return None
-        return _sample(views, row, index)
+            return _skip(row, index, error)
+        return _sample(make_views(pixels, self.plan), row, index, self.scale)
 
 
-def collate(samples: list[Sample | None]) -> Sample | None:
-    """Stack samples; pictures that could not be read are left out, never made blank."""
-    readable = [sample for sample in samples if sample is not None]
-    return default_collate(readable) if readable else None
+def collate(samples: list[Sample | Unreadable]) -> Sample:
+    """Stack samples; pictures that could not be read are left out, never made blank.
 
-
-class BalancedPairs(Sampler[tuple[int, int]]):
-    """Draw (row number, seed) so that labels balance and altered twins come side by side.
-
-    Each label gets half of the draws. Within a label a source gets a share by the square root of
-    its size, so that small sources are heard and large ones not forgotten. Where a real picture's
-    group holds a fake (the same photo, altered), both are drawn together with one seed: the same
-    crop and the same re-encoding, so that the alteration alone tells them apart (B-Free, Guillaro
-    et al. 2025).
-
-    Args:
-        rows: The training rows.
-        seed: Of the draws; each epoch draws anew, the same way in every run.
+    Returns:
+        The stacked samples, nothing where none could be read, and the row numbers of the others
+        under `UNREADABLE`.
     """
-
-    def __init__(self, rows: Sequence[Row], seed: int) -> None:
-        self.seed, self.epoch, self.length = seed, 0, len(rows)
-        self.twins = _twins(rows)
-        cells = Counter((row.label, row.source) for row in rows)
-        share = {cell: count**0.5 for cell, count in cells.items()}
-        total = {
-            label: sum(part for cell, part in share.items() if cell[0] == label)
-            for label in ("real", "fake")
-        }
-        weights = np.array(
-            [
-                share[row.label, row.source] / cells[row.label, row.source] / total[row.label]
-                for row in rows
-            ]
-        )
-        self.weights = weights / weights.sum()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch's draws; Lightning calls this."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        rng = np.random.default_rng((self.seed, self.epoch))
-        # A drawn row brings its twin, so draws are taken until the epoch is full.
-        draws: list[tuple[int, int]] = []
-        for index in rng.choice(self.length, size=self.length, p=self.weights):
-            seed = int(rng.integers(2**32))
-            twin = self.twins.get(int(index))
-            draws.append((int(index), seed))
-            if twin is not None:
-                draws.append((twin[rng.integers(len(twin))], seed))
-            if len(draws) >= self.length:
-                break
-        return iter(draws[: self.length])
+    readable = [sample for sample in samples if not isinstance(sample, Unreadable)]
+    batch: Sample = default_collate(readable) if readable else {}
+    left_out = [sample.index for sample in samples if isinstance(sample, Unreadable)]
+    return batch | {UNREADABLE: torch.tensor(left_out, dtype=torch.long)}
 
 
-def category_weights(rows: Sequence[Row]) -> Tensor:
-    """Inverse-frequency weight of each category, shape (3,), mean 1 over labelled rows."""
-    counts = Counter[str](row.category for row in rows if row.category)
-    present = max(1, len(counts))
-    total = sum(counts.values())
-    return torch.tensor(
-        [total / (present * counts[name]) if counts[name] else 0.0 for name in CATEGORIES]
+def loader(data: Dataset[Any], config: TrainConfig, **options: Any) -> DataLoader[Any]:
+    """Feed a dataset in batches from a configuration's worker processes."""
+    return DataLoader(
+        data,
+        batch_size=config.batch_size,
+        num_workers=config.workers,
+        collate_fn=collate,
+        persistent_workers=config.workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        **options,
     )
 
 
-def _twins(rows: Sequence[Row]) -> dict[int, list[int]]:
-    """Map each row that has rows of the other label in its group to those rows."""
-    groups: defaultdict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        if row.group:
-            groups[row.group].append(index)
-    twins: dict[int, list[int]] = {}
-    for members in groups.values():
-        for index in members:
-            others = [other for other in members if rows[other].label != rows[index].label]
-            if others:
-                twins[index] = others
-    return twins
+def _skip(row: Row, index: int, error: PictureError) -> Unreadable:
+    log.warning("skipped %s: %s", row.path, error)
+    return Unreadable(index)
 
 
-def _sample(views: np.ndarray, row: Row, index: int) -> Sample:
+def _sample(views: np.ndarray, row: Row, index: int, scale: Scale) -> Sample:
     category = CATEGORIES.index(row.category) if row.category else NO_CATEGORY
     return {
-        "views": torch.from_numpy(normalise(views)),
+        "views": torch.from_numpy(normalise(views, scale)),
         "fake": torch.tensor(float(row.is_fake)),
         "category": torch.tensor(category),
         "index": torch.tensor(index),

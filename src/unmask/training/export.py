@@ -8,64 +8,64 @@ import logging
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnxruntime as ort
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from unmask.data.manifest import CATEGORIES
 from unmask.detector.calibration import sigmoid
 from unmask.detector.card import ModelCard, TrainingData
 from unmask.detector.model import FEATURES, INPUT, OUTPUTS
+from unmask.prepare.views import Scale
+from unmask.training.artefacts import (
+    DATA_FILE,
+    ENVIRONMENT_FILE,
+    WEIGHTS_FILE,
+    read_metadata,
+)
 from unmask.training.config import TrainConfig
-from unmask.training.network import TwoHeadNetwork, create_network
-from unmask.training.run import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, WEIGHTS_FILE
+from unmask.training.finished import load_run as load_run
+from unmask.training.network import TwoHeadNetwork
 
 OPSET = 18
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability that exporting may make."""
+_SCALES: dict[Scale, str] = {
+    "symmetric": "value / 127.5 - 1",
+    "unit": "value / 255",
+    "imagenet": "value / 255, less (0.485, 0.456, 0.406), by (0.229, 0.224, 0.225)",
+}
 
 
 class ExportedNetwork(nn.Module):
-    """What the ONNX file computes: both heads, and what their class-activation maps need.
+    """What the ONNX file computes: the logits, and what exact class-activation maps need.
 
-    Besides the logits it puts out the last feature map, (n, channels, h, w), and the weights of
-    both linear heads, (1 + categories, channels), the real/fake head first. With average pooling
-    between the two, the logit is the mean over positions of weights times features, plus a bias,
-    so that class-activation maps are exact (Zhou et al. 2016).
+    Linear heads over an average pooling have exact maps: the logit is the mean over positions of
+    weights times features, plus a bias (Zhou et al. 2016). For such a network the last feature map,
+    (n, channels, h, w), is put out besides, and the weights of the heads, (1 + categories,
+    channels), the real/fake head first. Others have no such maps, and neither output.
+
+    Args:
+        network: The network.
+        maps: Whether its maps are exact.
     """
 
-    def __init__(self, network: TwoHeadNetwork) -> None:
+    def __init__(self, network: TwoHeadNetwork, *, maps: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.maps = network, maps
 
-    def forward(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Answer for views, float32 (n, 3, size, size) in [-1, 1]."""
+    def forward(self, views: Tensor) -> tuple[Tensor, ...]:
+        """Answer for views, float32 (n, 3, size, size)."""
         network = self.network
-        feature_map = network.backbone.forward_features(views)
-        features = network.backbone.forward_head(feature_map, pre_logits=True)
-        heads = torch.cat([network.fake_head.weight, network.category_head.weight])
-        fake_logit = network.fake_head(features).squeeze(1)
-        return fake_logit, network.category_head(features), feature_map, heads
-
-
-def load_run(run: Path) -> tuple[TwoHeadNetwork, TrainConfig]:
-    """Load the best weights of a training run, ready to answer.
-
-    Raises:
-        ValueError: The folder holds no finished run.
-    """
-    try:
-        config = TrainConfig.model_validate_json((run / CONFIG_FILE).read_text())
-        state = load_file(run / WEIGHTS_FILE)
-    except FileNotFoundError:
-        raise ValueError(f"{run} holds no finished training run.") from None
-    network = create_network(config.backbone, "none")
-    network.load_state_dict(state)
-    return network.eval(), config
+        feature_map = network.feature_map(views)
+        answers = network.classify(network.pool(feature_map))
+        if not self.maps:
+            return answers
+        heads = [network.fake_head] + [network.category_head] * bool(network.categories)
+        return *answers, feature_map, torch.cat([cast(Tensor, head.weight) for head in heads])
 
 
 class About(BaseModel):
@@ -110,13 +110,15 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
         The card.
 
     Raises:
-        ValueError: The folder holds no finished run, the backbone does not end in a plain average
-            pooling, or the export answers differently from the network.
+        ValueError: The folder holds no finished run, faults were put into the run, or the export
+            answers differently from the network.
     """
     network, config = load_run(run)
-    probe = torch.randn(2, 3, config.views.size, config.views.size).clamp(-1, 1)
-    _check_pooling(network, probe)
-    exported = ExportedNetwork(network).eval()
+    _refuse_faults(run, config)
+    size, categories = config.views.size, network.categories
+    probe = torch.randn(2, 3, size, size).clamp(-1, 1)
+    maps = network.has_exact_maps(probe)
+    exported = ExportedNetwork(network, maps=maps).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -126,7 +128,7 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[*OUTPUTS, *FEATURES],
+            output_names=[*OUTPUTS, *(FEATURES if maps else ())],
             dynamic_shapes=({0: torch.export.Dim("views", min=1)},),
             verbose=False,
         )
@@ -134,24 +136,19 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
         raise ValueError("PyTorch returned no ONNX program.")
     out.parent.mkdir(parents=True, exist_ok=True)
     program.save(str(out), external_data=False)
-    difference = parity(network, out, config.views.size)
+    difference = parity(network, out, size)
     if difference > MAX_DIFFERENCE:
         raise ValueError(f"The export changes a probability by {difference:.2g}; it was not kept.")
-    size, channels = config.views.size, network.fake_head.in_features
     card = ModelCard(
         name=about.name,
         created=datetime.now(UTC).date().isoformat(),
         sha256=hashlib.sha256(out.read_bytes()).hexdigest(),
         opset=OPSET,
-        inputs=f"{INPUT}: float32 (n, 3, {size}, {size}), RGB, value / 127.5 - 1, n dynamic",
-        outputs=(
-            f"{OUTPUTS[0]}: float32 (n,), positive for fake; "
-            f"{OUTPUTS[1]}: float32 (n, {len(CATEGORIES)}); "
-            f"{FEATURES[0]}: float32 (n, {channels}, h, w), the last feature map; "
-            f"{FEATURES[1]}: float32 ({1 + len(CATEGORIES)}, {channels}), rows fake, categories"
-        ),
+        inputs=f"{INPUT}: float32 (n, 3, {size}, {size}), RGB, {_SCALES[config.scale]}, n dynamic",
+        outputs=_outputs(network, maps=maps),
         views=config.views,
-        categories=CATEGORIES,
+        scale=config.scale,
+        categories=categories,
         licence=about.licence,
         intended_use=about.intended_use,
         training_data=tuple(
@@ -187,13 +184,30 @@ def parity(network: TwoHeadNetwork, model: Path, size: int, views: int = 16) -> 
     return float(np.abs(ours - theirs).max())
 
 
-def _check_pooling(network: TwoHeadNetwork, probe: Tensor) -> None:
-    with torch.inference_mode():
-        features = network.backbone.forward_features(probe)
-        pooled = network.backbone.forward_head(features, pre_logits=True)
-    plain = features.ndim == 4 and features.shape[1] == pooled.shape[1]
-    if not plain or not torch.allclose(features.mean((2, 3)), pooled, atol=1e-4):
+def _outputs(network: TwoHeadNetwork, *, maps: bool) -> str:
+    count = len(network.categories)
+    said = [
+        f"{OUTPUTS[0]}: float32 (n,), positive for fake",
+        f"{OUTPUTS[1]}: float32 (n, {count})",
+    ]
+    if maps:
+        channels = cast(nn.Linear, network.fake_head).in_features
+        rows = "rows fake, categories" if count else "row fake"
+        said += [
+            f"{FEATURES[0]}: float32 (n, {channels}, h, w), the last feature map",
+            f"{FEATURES[1]}: float32 ({1 + count}, {channels}), {rows}",
+        ]
+    return "; ".join(said)
+
+
+def _refuse_faults(run: Path, config: TrainConfig) -> None:
+    """Refuse a run with faults, whether its configuration or its weights tell of them."""
+    # Runs from before the weights carried a configuration had no faults either.
+    kept = read_metadata(run / WEIGHTS_FILE).get("config")
+    trained = TrainConfig.model_validate_json(kept) if kept else config
+    faults = config.faults.active or trained.faults.active
+    if faults:
         raise ValueError(
-            "Only backbones that end in average pooling can be exported: "
-            "for others the class-activation map would not be exact."
+            f"Faults were put into {run} on purpose ({', '.join(faults)}); it is no model to "
+            "release and is not exported."
         )

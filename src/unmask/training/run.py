@@ -2,164 +2,202 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import platform
-import subprocess
-from collections import Counter
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
     ModelCheckpoint,
     RichProgressBar,
 )
-from safetensors.torch import save_file
-from torch.utils.data import DataLoader
+from lightning.pytorch.loggers import TensorBoardLogger
 
-from unmask import __version__
+from unmask.data.cache import PictureCache
 from unmask.data.manifest import Row, check_trainable, select
 from unmask.prepare.views import ViewPlan
+from unmask.training.artefacts import CONFIG_FILE as CONFIG_FILE
+from unmask.training.artefacts import DATA_FILE as DATA_FILE
+from unmask.training.artefacts import ENVIRONMENT_FILE as ENVIRONMENT_FILE
+from unmask.training.artefacts import (
+    LAST_FILE,
+    check_folder,
+    check_room,
+    claim,
+    keep_best,
+    write_data,
+    write_unreadable,
+)
+from unmask.training.artefacts import WEIGHTS_FILE as WEIGHTS_FILE
 from unmask.training.config import TrainConfig
-from unmask.training.dataset import BalancedPairs, EvaluationViews, TrainingViews, collate
+from unmask.training.dataset import EvaluationViews, Reader, TrainingViews, loader, read_pixels
+from unmask.training.device import choose_device, choose_precision, describe
+from unmask.training.faults import SkippedGradients, spoil_labels
 from unmask.training.log import EpochLog
-from unmask.training.module import Training
+from unmask.training.mining import MineHardExamples, read_hard
+from unmask.training.module import MONITOR, Training
+from unmask.training.notices import fault_banner, tell
+from unmask.training.pseudo import add_pseudo_fakes
+from unmask.training.samplers import Shard, create_sampler
 
-MONITOR = "val_auc_by_source"
-WEIGHTS_FILE = "best.safetensors"
-CONFIG_FILE = "config.json"
-ENVIRONMENT_FILE = "environment.json"
-DATA_FILE = "data.json"
+log = logging.getLogger(__name__)
 
 
-def train(rows: Sequence[Row], out: Path, config: TrainConfig, *, progress: bool = True) -> Path:
+def train(
+    rows: Sequence[Row],
+    out: Path,
+    config: TrainConfig,
+    *,
+    progress: bool = True,
+    cache: Path | None = None,
+    hard: Path | None = None,
+) -> Path:
     """Train a network and keep the weights of the best validation epoch.
 
     A run that was interrupted resumes from ``out/last.ckpt`` when called again with the same
-    configuration. The folder receives ``config.json``, ``environment.json``, ``data.json``
-    (training pictures by source), ``last.ckpt``, ``best.safetensors``, ``training_log.csv`` and
-    ``curves.png``.
+    configuration; one that is finished is left as it is. The folder receives ``config.json``,
+    ``environment.json``, ``data.json`` (training pictures by source), ``last.ckpt``,
+    ``best.safetensors``, ``training_log.csv``, ``curves.png``, TensorBoard's files, and
+    ``unreadable.csv`` where pictures could not be read.
 
     Args:
         rows: A manifest's rows; only ``train`` and ``val`` are read.
         out: The run's folder.
         config: What to train and how.
         progress: Show a progress bar.
+        cache: A folder that `unmask data cache` made, to read decoded pictures from.
+        hard: A ranking of hard examples; those at its top are drawn more often.
 
     Returns:
         The path of ``best.safetensors``.
 
     Raises:
         ManifestError: The data cannot be trained on.
-        ValueError: The folder holds a run of another configuration, or weights are missing.
+        ValueError: The folder holds a run of another configuration, weights are missing, the disk
+            is too full, or the device is not there.
     """
     rows = [row for row in rows if row.split != "test"]
     check_trainable(rows)
-    train_rows, val_rows = select(rows, "train"), select(rows, "val")
-    _claim(out, config)
-    pictures = Counter(row.source for row in train_rows)
-    (out / DATA_FILE).write_text(json.dumps(dict(sorted(pictures.items())), indent=2) + "\n")
+    manifest_rows, val_rows = select(rows, "train"), select(rows, "val")
+    train_rows = spoil_labels(manifest_rows, config.faults, config.seed)
+    train_rows = add_pseudo_fakes(train_rows, config)
+    steps = _steps(len(train_rows), config)
+    device = choose_device(config)
+    read = _reader(rows, cache)
+    factors = read_hard(hard, train_rows, config.mining) if hard else {}
+    check_folder(out, config)
+    if (out / WEIGHTS_FILE).is_file():
+        tell(f"{out} holds a finished run; it is left as it is.")
+        return out / WEIGHTS_FILE
+    fault_banner(config.faults)
     L.seed_everything(config.seed, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
-    sampler = BalancedPairs(train_rows, config.seed)
-    # Two views tell epochs apart as well as all do, at a fraction of the time.
-    monitor_plan = ViewPlan(size=config.views.size, whole=True, crops=1)
-    train_data = TrainingViews(train_rows, config)
+    sampler = create_sampler(train_rows, config)
+    if factors:
+        sampler.boost(factors)
+    train_data = TrainingViews(train_rows, config, read)
+    val_data = EvaluationViews(val_rows, _monitor_plan(config.views), config.scale, read)
     loaders = {
-        "train_dataloaders": _loader(train_data, config, sampler=sampler, drop_last=True),
-        "val_dataloaders": _loader(EvaluationViews(val_rows, monitor_plan), config),
+        "train_dataloaders": loader(train_data, config, sampler=sampler, drop_last=True),
+        "val_dataloaders": loader(val_data, config, sampler=Shard(len(val_rows))),
     }
-    last = out / "last.ckpt"
+    last = out / LAST_FILE
     resume = last.is_file()
-    steps = config.epochs * max(1, len(train_rows) // config.batch_size)
     module = Training(config, train_rows, val_rows, steps, pretrained=not resume)
-    best = ModelCheckpoint(
-        out, filename="best", monitor=MONITOR, mode="max", save_last=True,
-        enable_version_counter=False,
-    )  # fmt: skip
-    callbacks: list[Any] = [
-        EMAWeightAveraging(decay=config.ema_decay),
-        EarlyStopping(MONITOR, mode="max", patience=config.patience),
-        best,
-        EpochLog(out),
-    ]
+    check_room(out, sum(p.numel() for p in module.network.parameters()))
+    # Only now: a run that could not start leaves the folder free for a better one.
+    claim(out, config, device)
+    write_data(out, manifest_rows)
+    # Both after the epoch's row is in the log, so that no checkpoint is ahead of it. The last one
+    # apart from the best: as an option of that one it would wait for the next better epoch.
+    often = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    best = ModelCheckpoint(out, filename="best", monitor=MONITOR, mode="max", **often)
+    newest = ModelCheckpoint(out, filename=Path(LAST_FILE).stem, **often)
+    mining = MineHardExamples(config.mining, train_rows, sampler, out, read)
+    trainer = _trainer(out, config, device, [best, newest, mining], progress=progress)
+    tell(describe(device, config))
+    with warnings.catch_warnings():
+        # Lightning's advice on workers and logging is not for who runs a command.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer.fit(module, **loaders, ckpt_path=last if resume else None, weights_only=False)
+    if trainer.is_global_zero:
+        _report_unreadable(out, module, train_rows, val_rows)
+        keep_best(Path(best.best_model_path), out)
+    trainer.strategy.barrier()
+    return out / WEIGHTS_FILE
+
+
+def _reader(rows: Sequence[Row], cache: Path | None) -> Reader:
+    if cache is None:
+        return read_pixels
+    pictures = PictureCache(cache)
+    pictures.check(rows)
+    return pictures.read
+
+
+def _steps(pictures: int, config: TrainConfig) -> int:
+    """Return the optimiser's steps in the whole run.
+
+    Raises:
+        ValueError: There are fewer pictures than one step needs.
+    """
+    batches = pictures // config.devices // config.batch_size
+    if not batches:
+        raise ValueError(
+            f"batch_size={config.batch_size} in {config.devices} process(es) needs more than the "
+            f"{pictures} training pictures."
+        )
+    return config.epochs * -(-batches // config.accumulate)
+
+
+def _monitor_plan(views: ViewPlan) -> ViewPlan:
+    # Two views tell epochs apart as well as all do, at a fraction of the time.
+    return views.model_copy(update={"crops": min(1, views.crops)})
+
+
+def _trainer(
+    out: Path, config: TrainConfig, device: str, callbacks: list[Any], *, progress: bool
+) -> L.Trainer:
+    if config.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
+    if config.faults.skipped_gradients:
+        callbacks.append(SkippedGradients(config.faults.skipped_gradients, config.seed))
+    callbacks += [EarlyStopping(MONITOR, mode="max", patience=config.patience), EpochLog(out)]
     if progress:
         callbacks.append(RichProgressBar())
-    trainer = L.Trainer(
+    return L.Trainer(
         max_epochs=config.epochs,
-        precision=config.precision,
+        accelerator=device,
+        devices=config.devices,
+        strategy="ddp" if config.devices > 1 else "auto",
+        precision=choose_precision(device, config),
         callbacks=callbacks,
         default_root_dir=out,
-        logger=False,
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
         enable_progress_bar=progress,
         enable_model_summary=False,
-        gradient_clip_val=1.0,
+        gradient_clip_val=config.clip or None,
+        accumulate_grad_batches=config.accumulate,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        devices=1,
-    )
-    trainer.fit(module, **loaders, ckpt_path=last if resume else None, weights_only=False)
-    return _keep_best(Path(best.best_model_path), out)
-
-
-def _claim(out: Path, config: TrainConfig) -> None:
-    """Write the run's configuration, or refuse a folder that holds another run."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / CONFIG_FILE
-    if path.exists():
-        if TrainConfig.model_validate_json(path.read_text()) != config:
-            raise ValueError(f"{out} holds a run with another configuration; name another folder.")
-        return
-    path.write_text(config.model_dump_json(indent=2) + "\n")
-    environment = {
-        "unmask": __version__,
-        "torch": torch.__version__,
-        "lightning": L.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "revision": _revision(),
-    }
-    (out / ENVIRONMENT_FILE).write_text(json.dumps(environment, indent=2) + "\n")
-
-
-def _revision() -> str:
-    """Return the git revision of the code, or '' outside a checkout."""
-    folder = Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
-
-
-def _loader(data: Any, config: TrainConfig, **options: Any) -> DataLoader[Any]:
-    return DataLoader(
-        data,
-        batch_size=config.batch_size,
-        num_workers=config.workers,
-        collate_fn=collate,
-        persistent_workers=config.workers > 0,
-        pin_memory=torch.cuda.is_available(),
-        **options,
     )
 
 
-def _keep_best(checkpoint: Path, out: Path) -> Path:
-    """Save the network of a checkpoint without what only training needs."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    prefix = "network."
-    network = {
-        name.removeprefix(prefix): tensor.contiguous()
-        for name, tensor in state.items()
-        if name.startswith(prefix)
-    }
-    path = out / WEIGHTS_FILE
-    save_file(network, path)
-    return path
+def _report_unreadable(
+    out: Path, module: Training, train_rows: Sequence[Row], val_rows: Sequence[Row]
+) -> None:
+    """Say at the end how many pictures were skipped."""
+    found = [train_rows[index] for index in sorted(module.unreadable["train"])]
+    found += [val_rows[index] for index in sorted(module.unreadable["val"])]
+    write_unreadable(out, found)
+    if found:
+        many = len({row.path for row in found})
+        tell(
+            f"{many} picture{' was' if many == 1 else 's were'} skipped as unreadable, the first "
+            f"is {found[0].path}."
+        )

@@ -23,7 +23,7 @@ _RESAMPLERS = (
 )
 
 
-def training_view(
+def forensic_view(
     pixels: Pixels,
     size: int,
     rng: np.random.Generator,
@@ -53,19 +53,20 @@ def training_view(
         zoom = rng.uniform(1.0, 1.25)
         pixels = resize_shorter(pixels, round(size * zoom))
     elif degraded and rng.random() < 0.4:
-        pixels = _rescale(pixels, rng)
+        pixels = rescale(pixels, rng)
     pixels = grow_to(pixels, size)
     if degraded:
         # A margin of one JPEG block: the encoder's grid then falls anywhere on the view.
         pixels = crop_at(pixels, min(size + 8, *pixels.shape[:2]), down, right)
-        pixels = _degrade(pixels, rng)
+        pixels = degrade(pixels, rng)
         pixels = crop_at(pixels, size, rng.random(), rng.random())
     else:
         pixels = crop_at(pixels, size, down, right)
     return np.ascontiguousarray(pixels[:, ::-1] if flip else pixels)
 
 
-def _rescale(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def rescale(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Resize a picture by a random factor, 0.6 to 1.5, with a random filter."""
     height, width = pixels.shape[:2]
     scale = float(np.exp(rng.uniform(np.log(0.6), np.log(1.5))))
     shape = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -73,7 +74,8 @@ def _rescale(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(shape, resampler))
 
 
-def _degrade(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def degrade(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Recolour, blur, make noisy and re-encode a picture, each in a share of the draws."""
     image = Image.fromarray(pixels)
     if rng.random() < 0.3:
         image = ImageEnhance.Brightness(image).enhance(rng.uniform(0.75, 1.3))

@@ -1,0 +1,93 @@
+"""``unmask evaluate --leave-one-...-out``: how far a recipe carries to what it has never seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unmask.cli.errors import clean_errors
+from unmask.cli.options import check_file, check_folder
+from unmask.cli.words import command_line
+from unmask.verdict.table import printable
+
+if TYPE_CHECKING:
+    from unmask.generalisation.folds import Kind
+    from unmask.generalisation.results import Results
+
+DEFAULT_RECIPE = Path("recipes/leave-one-out/protocol.yaml")
+
+
+def leave_one_out(
+    data: Path,
+    kind: Kind,
+    recipe: Path,
+    out: Path | None,
+    folds: list[Path] | None,
+    bootstrap: int,
+) -> None:
+    """Train and judge the folds, and write ``folds-KIND.json`` and ``.csv``.
+
+    Args:
+        data: The manifest.
+        kind: What to leave out.
+        recipe: What to train.
+        out: The folder of the folds.
+        folds: One more place for the JSON, or none.
+        bootstrap: Resamples for the intervals.
+    """
+    console = Console(highlight=False)
+    with clean_errors():
+        from unmask.data.manifest import read_manifest
+        from unmask.generalisation.recipe import read_recipe
+        from unmask.generalisation.run import run_protocol
+
+        if out is None:
+            raise ValueError("--leave-one-...-out needs --out, a folder for its networks.")
+        check_folder("--out", out)
+        if len(folds or []) > 1:
+            raise ValueError("--leave-one-...-out writes one file of --folds.")
+        for path in folds or []:
+            check_file("--folds", path)
+        rows = read_manifest(data)
+        chosen = read_recipe(recipe)
+
+        def tell(name: str, done: int, total: int, seconds: float) -> None:
+            took = f"{seconds:.0f} s" if seconds else "was done before"
+            console.print(Text(printable(f"{done}/{total} {name} left out: {took}")))
+
+        command = command_line(
+            data=Path("$DATA", data.name),
+            leave_one_generator_out=kind == "generator",
+            leave_one_source_out=kind == "source",
+            recipe=recipe,
+            out=out,
+            folds=folds,
+            bootstrap=None if bootstrap == 1000 else bootstrap,
+        )
+        results = run_protocol(
+            rows, kind, chosen, out, command=command, resamples=bootstrap, on_fold=tell
+        )
+        for path in (out / f"folds-{kind}.json", *(folds or [])):
+            results.write(path)
+        results.write_csv(out / f"folds-{kind}.csv")
+    _draw(console, results)
+
+
+def _draw(console: Console, results: Results) -> None:
+    from unmask.evaluation.wording import number, percent
+    from unmask.generalisation.page import unseen_and_seen
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(f"{results.kind} left out", no_wrap=True)
+    for name in ("AUC unseen", "AUC seen", "FPR", "FNR", "ECE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for part, seen in unseen_and_seen(results):
+        figures = (number(part.auc), number(seen.auc), percent(part.fpr), percent(part.fnr))
+        # Figures without their intervals, which are in the files.
+        short = (cell.partition(" ")[0] for cell in (*figures, number(part.ece)))
+        table.add_row(*map(Text, (printable(part.name), *short)))
+    console.print(table)

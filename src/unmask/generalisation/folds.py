@@ -1,0 +1,93 @@
+"""Which pictures a fold trains on, and which it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from unmask.data.cap import cap
+from unmask.data.manifest import ManifestError, Row, select
+from unmask.evaluation.slices import slices
+from unmask.generalisation.recipe import Recipe
+
+Kind = Literal["generator", "source"]
+NOTHING = "nothing"
+"""Name of the fold that leaves nothing out: what the same capped recipe reaches on the seen."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a network is judged on: a generator or source.
+
+    Attributes:
+        name: Of the generator or source.
+        rows: The test pictures: a source's own; a generator's fakes and the real pictures of the
+            same sources.
+        against_all: Whether a generator's fakes stand against the real pictures of all sources,
+            for lack of any in their own.
+        also_elsewhere: Of a source: its generators that other sources have in training too.
+    """
+
+    name: str
+    rows: list[Row]
+    against_all: bool
+    also_elsewhere: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One network of a protocol.
+
+    Attributes:
+        name: Of the generator or source left out, or `NOTHING`.
+        rows: Capped rows to train and validate on.
+        parts: What the network is judged on: what was left out; everything where nothing was.
+    """
+
+    name: str
+    rows: list[Row]
+    parts: tuple[Part, ...]
+
+
+def make_folds(rows: Sequence[Row], kind: Kind, recipe: Recipe) -> list[Fold]:
+    """Return one fold with nothing left out, then one without each generator or source tested.
+
+    A left-out generator's fakes leave training and validation. The real pictures of its sources
+    stay, those that are twins of left-out fakes included: they are real pictures as any other. A
+    left-out source leaves with all its pictures. No test picture has a near-duplicate in training,
+    as groups never straddle splits.
+
+    Args:
+        rows: A manifest's rows.
+        kind: What to leave out.
+        recipe: Gives the caps.
+
+    Raises:
+        ManifestError: A split is empty, or fewer than two generators or sources can be left out.
+    """
+    test = select(rows, "test")
+    seen = cap(select(rows, "train"), recipe.train_pictures)
+    seen += cap(select(rows, "val"), recipe.val_pictures)
+    train = [row for row in seen if row.split == "train"]
+    parts = []
+    for cut in slices(test):
+        if cut.kind == kind:
+            chosen = [test[place] for place in np.flatnonzero(cut.mask)]
+            own = {row.generator for row in chosen if row.is_fake}
+            others = {row.generator for row in train if row.source != cut.name}
+            also = tuple(sorted(own & others)) if kind == "source" else ()
+            parts.append(Part(cut.name, chosen, cut.against_all, also))
+    if len(parts) < 2:
+        raise ManifestError(f"The test split has fewer than two {kind}s; none can be left out.")
+    folds = [Fold(NOTHING, seen, tuple(parts))]
+    for part in parts:
+        kept = [row for row in seen if not _is_left_out(row, kind, part.name)]
+        folds.append(Fold(part.name, kept, (part,)))
+    return folds
+
+
+def _is_left_out(row: Row, kind: Kind, name: str) -> bool:
+    return row.source == name if kind == "source" else row.is_fake and row.generator == name

@@ -1,0 +1,132 @@
+"""Build a two-branch model: an exported network, the small tower beside it, one head over both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from unmask.calibrate.score import score_views
+from unmask.data.manifest import Row, select
+from unmask.detector.card import ModelCard
+from unmask.detector.model import WHOLE_WEIGHT, Model
+from unmask.media.decode import decode, read_bytes
+from unmask.prepare.views import normalise, whole_view
+from unmask.training.clip.compress import compress
+from unmask.training.clip.features import SIZE, tower_features
+from unmask.training.clip.fuse import OPSET, Probe, fuse
+from unmask.training.clip.probe import fit_head, weigh
+from unmask.training.clip.tower import read_tower
+from unmask.training.config import TrainConfig
+from unmask.training.export import About
+from unmask.training.pseudo import add_pseudo_fakes
+
+DEPTH, UNITS, TAPS = 5, 2112, (1, 2, 3, 4)
+"""Blocks kept of the tower, hidden units kept in each, and the blocks that the head reads.
+
+As many as 20 MB and 60 ms a picture allow; the middle blocks tell most (see docs/model.md)."""
+DEGRADED, SELF_BLENDED, STRENGTH = 2, 0.5, 0.01
+"""Degraded versions of each training picture, the share of real faces that get a self-blended
+pseudo-fake, and the inverse strength of the head's L2 penalty."""
+_REFERENCE_PICTURES = 96
+
+
+def build(
+    network: Path,
+    tower: Path,
+    rows: Sequence[Row],
+    out: Path,
+    *,
+    about: About,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> ModelCard:
+    """Write a two-branch model and its card, not yet calibrated.
+
+    The head on the tower is fitted to training pictures; how much it counts beside the network, to
+    validation pictures, for the network knows the training pictures by heart.
+
+    Args:
+        network: An exported network for views of 224 pixels, its card beside it.
+        tower: An ONNX export of CLIP ViT-B/16, see `read_tower`.
+        rows: A manifest's rows; only ``train`` and ``val`` are read.
+        out: The ONNX file to write.
+        about: What the card says besides.
+        seed: Of the pictures that say which weights matter, and of the degradations.
+        report: Called with a line now and then.
+        on_progress: Called with the number of pictures just done.
+
+    Raises:
+        ModelError: The network cannot be loaded.
+        ValueError: The network takes other views, or the tower is no such export.
+    """
+    small = Model(network)
+    if small.card.views.size != SIZE or not small.card.views.whole:
+        raise ValueError(f"The network must look at the whole picture, at {SIZE} pixels.")
+    train, val = select(rows, "train"), select(rows, "val")
+    faked = add_pseudo_fakes(train, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
+    whole = read_tower(tower, DEPTH)
+    report(f"making {DEPTH} blocks small")
+    rounded, matrices = compress(whole, _reference(train, seed), UNITS)
+    report("looking at the training and validation pictures")
+    learnt = tower_features(
+        rounded, matrices, TAPS, faked, degraded=DEGRADED, seed=seed, on_progress=on_progress
+    )
+    head = fit_head(learnt, STRENGTH)
+    seen = tower_features(rounded, matrices, TAPS, val, on_progress=on_progress)
+    network_logits = score_views(small, seen.rows, small.card.views).pooled()
+    own, other, bias = weigh(head(seen.values[:, 0]), network_logits, seen.rows)
+    report(f"the head counts {own:.2f}, the network {other:.2f}")
+    probe = Probe(TAPS, own * head.weights, own * head.bias + bias, other)
+    data = fuse(onnx.load(str(network)), rounded, matrices, probe).SerializeToString()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data)
+    card = small.card.model_copy(
+        update={
+            "name": about.name,
+            "licence": about.licence,
+            "intended_use": about.intended_use,
+            "created": datetime.now(UTC).date().isoformat(),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "opset": OPSET,
+            "inputs": (
+                f"{small.card.inputs}; {WHOLE_WEIGHT}: float32 (n,), for a picture's whole view "
+                "the number of its views, for all others 0"
+            ),
+            "training": small.card.training
+            | {
+                "network": {"name": small.card.name, "sha256": small.card.sha256},
+                "tower": {
+                    "weights": "CLIP ViT-B/16 (Radford et al. 2021), MIT",
+                    "file": tower.name,
+                    "sha256": hashlib.sha256(tower.read_bytes()).hexdigest(),
+                    "blocks": DEPTH,
+                    "hidden_units": UNITS,
+                    "read_at": TAPS,
+                    "head_strength": STRENGTH,
+                    "degraded_versions": DEGRADED,
+                    "self_blended": SELF_BLENDED,
+                    "head_counts": own,
+                    "network_counts": other,
+                },
+            },
+        }
+    )
+    card.write(ModelCard.path_for(out))
+    return card
+
+
+def _reference(rows: Sequence[Row], seed: int) -> torch.Tensor:
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(rows), min(_REFERENCE_PICTURES, len(rows)), replace=False)
+    views: list[NDArray[np.uint8]] = [
+        whole_view(decode(read_bytes(rows[place].path)), SIZE) for place in chosen
+    ]
+    return torch.from_numpy(normalise(np.stack(views)))

@@ -1,0 +1,130 @@
+"""What the tower sees in labelled pictures: its features, clean and degraded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from unmask.data.manifest import Row
+from unmask.media.decode import Pixels, decode, read_bytes
+from unmask.media.errors import PictureError
+from unmask.prepare.views import crop_at, normalise, resize_shorter, whole_view
+from unmask.training.augment.forensic import degrade, rescale
+from unmask.training.clip.compress import FourBit
+from unmask.training.clip.graph import Nodes, tower_nodes
+from unmask.training.clip.tower import Tower
+from unmask.training.pseudo import make_pseudo
+
+SIZE = 224
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TowerFeatures:
+    """Features of the pictures that could be read.
+
+    Attributes:
+        rows: The pictures.
+        values: float16, (pictures, versions, taps * 768), averaged over places; the first version
+            is the picture as it is, the others are degraded.
+    """
+
+    rows: list[Row]
+    values: NDArray[np.float16]
+
+
+def tower_features(
+    tower: Tower,
+    matrices: list[dict[str, FourBit]],
+    taps: Sequence[int],
+    rows: Sequence[Row],
+    *,
+    degraded: int = 0,
+    seed: int = 0,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> TowerFeatures:
+    """Run the tower on whole pictures.
+
+    Args:
+        tower: The tower, its weights rounded.
+        matrices: Its matrices in four bits.
+        taps: Blocks, from 0, whose outputs are wanted.
+        rows: The pictures, pseudo-fakes among them; unreadable ones are logged and left out.
+        degraded: Degraded versions of each besides the clean one. Pictures of one group, as a photo
+            and its altered twin, are degraded alike.
+        seed: Of the degradations.
+        on_progress: Called with the number of pictures just done.
+    """
+    session = _session(tower, matrices, taps)
+
+    def look(row: Row) -> NDArray[np.float16] | None:
+        try:
+            pixels = make_pseudo(row, decode(read_bytes(row.path)), seed + hash_of(row.group))
+        except PictureError as error:
+            log.warning("skipped %s: %s", row.path, error)
+            return None
+        views = [whole_view(pixels, SIZE)]
+        for version in range(degraded):
+            key = hash_of(row.group or str(row.path))
+            views.append(_degraded(pixels, np.random.default_rng((seed, version, key))))
+        (seen,) = session.run(None, {"views": normalise(np.stack(views))})
+        return np.asarray(seen, dtype=np.float16)
+
+    kept, values = [], []
+    # One picture a thread: the decoder and the tower both let go of the interpreter's lock.
+    with ThreadPoolExecutor() as pool:
+        for row, seen in zip(rows, pool.map(look, rows), strict=True):
+            if seen is not None:
+                kept.append(row)
+                values.append(seen)
+            on_progress(1)
+    if not kept:
+        raise ValueError("None of the pictures could be read.")
+    return TowerFeatures(kept, np.stack(values))
+
+
+def hash_of(text: str) -> int:
+    """Return a number for a text that is the same in every process."""
+    return int.from_bytes(text.encode("utf-8", "surrogateescape")[-7:].rjust(8, b"\0"), "big")
+
+
+def _degraded(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return a whole view of the picture after what happens to pictures on the web."""
+    if rng.random() < 0.6:
+        pixels = rescale(pixels, rng)
+    pixels = degrade(pixels, rng)
+    pixels = resize_shorter(pixels, round(SIZE * rng.uniform(1.0, 1.2)))
+    pixels = crop_at(pixels, SIZE, rng.random(), rng.random())
+    return pixels[:, ::-1] if rng.random() < 0.5 else pixels
+
+
+def _session(
+    tower: Tower, matrices: list[dict[str, FourBit]], taps: Sequence[int]
+) -> ort.InferenceSession:
+    nodes = Nodes("clip_")
+    found = tower_nodes(nodes, tower, matrices, "views", taps)
+    axis = nodes.constant(np.array([1]))
+    means = [nodes.add("ReduceMean", one, axis, keepdims=0) for one in found]
+    nodes.nodes.append(helper.make_node("Concat", means, ["seen"], axis=1))
+    value, width = helper.make_tensor_value_info, len(taps) * tower.positions.shape[1]
+    graph = helper.make_graph(
+        nodes.nodes,
+        "tower",
+        [value("views", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])],
+        [value("seen", TensorProto.FLOAT, ["n", width])],
+        nodes.initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(model)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(model.SerializeToString(), options)
