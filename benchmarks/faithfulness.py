@@ -3,7 +3,7 @@
     python benchmarks/faithfulness.py --data ../shared/data/manifest.csv [--model one.onnx]
 
 Sanity check by shuffled weights, deletion and insertion curves against random maps, and whether
-maps point where a picture was changed. Takes some 6 minutes of CPU time with the shipped model.
+maps point where a picture was changed. Takes 10 minutes of CPU time with the shipped model.
 Writes benchmarks/faithfulness.json, docs/faithfulness.png and the figures in docs/explain.md.
 """
 

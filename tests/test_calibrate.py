@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from conftest import Toy
+from toys import Toy
 from unmask import Detector
 from unmask.calibrate.band import choose_band, choose_category_cut
 from unmask.calibrate.choose import FITS, choose_calibration, score_calibrations

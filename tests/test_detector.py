@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Toy
 from pictures import encode, picture
+from toys import Toy
 from unmask import Detector, PictureError, Verdict
 from unmask.detector.card import ModelCard, ModelError
 from unmask.detector.model import SHIPPED, Model

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from conftest import Toy
+from toys import Toy
 from unmask.data.manifest import read_manifest
 from unmask.detector.card import ModelCard
 from unmask.detector.model import FEATURES, INPUT, OUTPUTS
@@ -41,7 +41,7 @@ def test_the_card_names_the_training(toy: Toy, toy_model: Path) -> None:
     assert card.training["config"]["backbone"] == "resnet10t"
     assert [(part.source, part.pictures) for part in card.training_data] == [("toy", 40)]
     assert card.validation["pictures"] == sum(r.split == "val" for r in read_manifest(toy.manifest))
-    assert set(card.alternatives) == {"temperature", "isotonic"}
+    assert set(card.alternatives) == {"temperature", "platt", "beta", "isotonic"}
 
 
 def test_no_run_no_model(tmp_path: Path) -> None:

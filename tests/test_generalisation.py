@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from conftest import TOY_SETTINGS, Toy
+from toys import TOY_SETTINGS, Toy
 from unmask.cli import app
 from unmask.data.cap import cap
 from unmask.data.manifest import ManifestError, Row, write_manifest
@@ -193,18 +193,25 @@ def test_the_page_shows_the_worst_first_and_says_what_a_row_is_about() -> None:
         )  # fmt: skip
 
     good, bad = part("good", 0.9), part("b|d", 0.4, also_elsewhere=("gan",))
+    few = part("few", 0.3, real=4)
     single = part("single", None, fake=0)
     results = Results(
         kind="source", command="unmask evaluate", created="2026-01-01", recipe={}, summary="tiny",
         resamples=100,
-        folds=(fold(NOTHING, part("good", 0.95), part("b|d", 0.8), single),
+        folds=(fold(NOTHING, part("good", 0.95), part("b|d", 0.8), single, few),
+               fold("few", few),
                fold("good", good), fold("b|d", bad), fold("single", single)),
     )  # fmt: skip
     text = "\n".join(section(results))
-    assert text.index("b\\|d") < text.index("| good") < text.index("| single")
+    assert (
+        text.index("| few †") < text.index("b\\|d") < text.index("| good") < text.index("| single")
+    )
     assert "0.400 (0.300-0.500) | 0.800 (0.700-0.900) | -0.400" in text
     assert "b|d (gan)" in text
-    assert "Mean AUC over the 2 rows that have one: 0.650 unseen, 0.875 seen" in text
+    assert (
+        "Mean AUC over the 2 rows with enough pictures of both labels: 0.650 unseen, 0.875 seen"
+        in text
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Toy
+from toys import Toy
 from unmask.detector.card import ModelCard
 from unmask.detector.model import SHIPPED
 

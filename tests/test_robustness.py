@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import Toy
 from pictures import picture
+from toys import Toy
 from unmask import Detector
 from unmask.cli import app
 from unmask.robustness.files import page, stop_sentences

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conftest import Toy
+from toys import Toy
 from unmask.calibrate.score import score_views
 from unmask.data.manifest import ManifestError, Row
 from unmask.detector.model import Model

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from conftest import Toy, make_toy
+from toys import Toy, make_toy
 from unmask import Detector
 from unmask.calibrate.run import calibrate
 from unmask.cli import app

@@ -11,7 +11,8 @@ The data flows through the folders in this order::
 
 Beside it, ``data/`` describes labelled pictures, ``training/`` makes models from them,
 ``evaluation/`` judges models, ``explain/`` shows what in a picture speaks for an answer, and
-``weights/`` holds the model that ships with the package. ``training/`` imports ``media/`` and
+``weights/`` holds the model that ships with the package. ``service/`` is the web
+service over the same parts. ``training/`` imports ``media/`` and
 ``prepare/``, never the other way round.
 """
 

@@ -13,11 +13,9 @@ CalibrationOption = Annotated[
     CalibrationName | None,
     typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
 ]
+TtaOption = Annotated[bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")]
 ModelFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="An ONNX model or an .ensemble of several, its card beside it.", show_default=False
-    ),
+    Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
 ]
 TrustList = Annotated[
     Path | None,
@@ -26,7 +24,6 @@ TrustList = Annotated[
         show_default=False,
     ),
 ]
-TtaOption = Annotated[bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")]
 
 
 def check_file(option: str, path: Path | None) -> None:

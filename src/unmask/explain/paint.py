@@ -92,9 +92,30 @@ def paint_png(
     return file.getvalue()
 
 
+def overlay_png(spread: Spread, height: int, width: int) -> bytes:
+    """Return a map alone, its colours more or less transparent, to be laid over its picture.
+
+    Args:
+        spread: The map.
+        height: Of the PNG, in pixels; the picture's own or one in proportion.
+        width: Likewise.
+    """
+    heat = spread.over(height, width)
+    colours, opacity = _tables()
+    palette = np.concatenate([colours, 255 * opacity[:, None]], axis=1)
+    step = _steps(Scale.of(heat).place(heat))
+    file = io.BytesIO()
+    Image.fromarray(np.rint(palette).astype(np.uint8)[step]).save(file, "PNG", compress_level=6)
+    return file.getvalue()
+
+
+def _steps(place: Heat) -> NDArray[np.intp]:
+    return np.asarray(np.rint((place + 1) * ((_STEPS - 1) / 2)), dtype=np.intp)
+
+
 def _blend(grey: NDArray[np.uint8], place: Heat) -> Pixels:
     colours, opacity = _tables()
-    step = np.rint((place + 1) * ((_STEPS - 1) / 2)).astype(np.intp)
+    step = _steps(place)
     share = opacity[step][..., None]
     mixed = share * colours[step] + (1 - share) * grey[..., None]
     return np.asarray(np.rint(mixed), dtype=np.uint8)

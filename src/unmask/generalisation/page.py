@@ -23,7 +23,8 @@ def section(results: Results) -> list[str]:
         f"{_left_out(results)} It is not the shipped model but a capped recipe, the same for all "
         f"rows: {results.summary}. Its figures are therefore lower than the shipped "
         "model's; what counts is the fall from *seen*, the same recipe with nothing left out, to "
-        "*unseen*.",
+        "*unseen*. Where even *seen* is near 0.5, the recipe is too small to have learned these "
+        "fakes at all, and the row tells nothing of the unseen.",
         "",
         f"FPR and FNR are at the lowest threshold at which at most {FALSE_ALARMS:.0%} of the real "
         "validation pictures of all that was not left out are called fake, ECE is of a Platt "
@@ -72,6 +73,8 @@ def _table(rows: list[tuple[PartResult, PartResult]]) -> Iterable[str]:
 
 
 def _notes(rows: list[tuple[PartResult, PartResult]]) -> Iterable[str]:
+    if any(part.auc is None for part, _ in rows):
+        yield from ("", "Pictures of one label have no AUC.")
     if any(_is_few(part) for part, _ in rows):
         yield from ("", FEW_NOTE)
     alone = [part.name for part, _ in rows if part.against_all]
@@ -92,13 +95,17 @@ def _notes(rows: list[tuple[PartResult, PartResult]]) -> Iterable[str]:
 
 
 def _summary(rows: list[tuple[PartResult, PartResult]]) -> Iterable[str]:
-    pairs = [(part.auc[0], seen.auc[0]) for part, seen in rows if part.auc and seen.auc]
+    pairs = [
+        (part.auc[0], seen.auc[0])
+        for part, seen in rows
+        if part.auc and seen.auc and not _is_few(part)
+    ]
     if pairs:
         unseen = sum(one for one, _ in pairs) / len(pairs)
         seen = sum(other for _, other in pairs) / len(pairs)
         yield (
-            f"Mean AUC over the {len(pairs)} rows that have one: {unseen:.3f} unseen, {seen:.3f} "
-            "seen; 0.5 is guessing."
+            f"Mean AUC over the {len(pairs)} rows with enough pictures of both labels: "
+            f"{unseen:.3f} unseen, {seen:.3f} seen; 0.5 is guessing."
         )
 
 

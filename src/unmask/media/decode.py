@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from unmask.media.errors import PictureError
+from unmask.media.errors import PictureError, PictureTooLargeError
 
 Pixels = NDArray[np.uint8]
 """RGB pixels, shape (height, width, 3), values 0-255."""
@@ -103,7 +103,7 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     if not data:
         raise PictureError("The file is empty.")
     if len(data) > limits.max_bytes:
-        raise PictureError(
+        raise PictureTooLargeError(
             f"The file is larger than the limit of {limits.max_bytes / 2**20:g} MiB."
         )
     _register_heif()
@@ -124,7 +124,7 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
             raise PictureError("This is not a picture; for videos use `unmask video`.") from None
         raise PictureError("This is not a picture in a format that unmask reads.") from None
     except Image.DecompressionBombError:
-        raise PictureError(
+        raise PictureTooLargeError(
             f"The picture has more than the limit of {limits.max_pixels / 1e6:g} megapixels."
         ) from None
     except MemoryError:
@@ -171,7 +171,7 @@ def from_array(array: NDArray[np.generic], limits: Limits = DEFAULT_LIMITS) -> P
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
-        raise PictureError(
+        raise PictureTooLargeError(
             f"The picture is {width} x {height} pixels, more than the limit of "
             f"{limits.max_pixels / 1e6:g} megapixels."
         )

@@ -11,3 +11,7 @@ class PictureError(ValueError):
     def __init__(self, sentence: str, name: str | None = None) -> None:
         super().__init__(sentence)
         self.name = name
+
+
+class PictureTooLargeError(PictureError):
+    """A picture exceeds a limit on bytes or pixels."""

@@ -62,8 +62,10 @@ def inspect(path: Path, *, trust: bool = False) -> Inspection:
             start = file.read(16)
     except FileNotFoundError:
         raise ValueError(f"There is no checkpoint at {path}.") from None
-    # By content: a name can claim anything. torch.save writes ZIP files of pickles.
-    if start.startswith((b"PK\x03\x04", b"\x80")):
+    # By content: a name can claim anything. torch.save writes ZIP files of pickles. A safetensors
+    # file starts with the length of its header, whose first byte can be a pickle's, and then "{".
+    pickled = start.startswith(b"\x80") and start[8:9] != b"{"
+    if pickled or start.startswith(b"PK\x03\x04"):
         if not trust:
             raise ValueError(
                 f"{path} is a pickle, which can run any code as it is read; if you know where it "

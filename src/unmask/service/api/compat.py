@@ -1,0 +1,101 @@
+"""The endpoints of older systems of this kind, so that their clients keep working."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from unmask.media.decode import read_bytes
+from unmask.media.errors import PictureError
+from unmask.service.api.callers import Caller, caller_with
+from unmask.service.api.detections import FORM, first_problem
+from unmask.service.api.problems import NOT_FOUND, Problem
+from unmask.service.api.uploads import Upload, form_of, uploads_in
+from unmask.service.detect import Outcome, Wish, detect
+from unmask.service.services import services_of
+from unmask.service.uploads_folder import find_inside
+
+router = APIRouter(tags=["compatibility"])
+May = Annotated[Caller, Depends(caller_with("detect"))]
+Called = Literal["REAL", "FAKE"]
+
+
+class Prediction(BaseModel):
+    """One picture's answer, as older systems gave it."""
+
+    filename: str
+    real_prob: float
+    fake_prob: float
+    verdict: Called
+
+
+class DebugAnswer(BaseModel):
+    """The answer for a picture on the server."""
+
+    ok: Literal[True] = True
+    prediction: Called
+    confidence: float = Field(description="probability of the prediction")
+    used_calibration: bool
+
+
+@router.post(
+    "/predict", response_model=Prediction, openapi_extra=FORM, summary="Ask, in the old way"
+)
+async def predict(
+    request: Request,
+    caller: May,
+    threshold: Annotated[
+        float, Query(ge=0, le=1, description="call REAL from this real_prob on")
+    ] = 0.5,
+) -> Prediction:
+    """Send one picture as multipart/form-data in a field called `file`."""
+    services = services_of(request)
+    caller.admit(services)
+    async with form_of(request, services.settings) as form:
+        upload = (await uploads_in(form, services.settings))[0]
+    wish = Wish(services.settings.calibration)
+    p_fake = _p_fake(await detect(services, caller, [upload], wish))
+    p_real = round(1 - p_fake, 4)
+    return Prediction(
+        filename=upload.name,
+        real_prob=p_real,
+        fake_prob=p_fake,
+        verdict="REAL" if p_real >= threshold else "FAKE",
+    )
+
+
+@router.get("/debug", response_model=DebugAnswer, summary="Ask about a picture on the server")
+async def debug(
+    request: Request,
+    caller: May,
+    image: Annotated[str, Query(description="a name inside the uploads folder")],
+    use_calib: Annotated[bool, Query(description="1 for calibrated figures")] = True,
+) -> DebugAnswer:
+    """Off unless the operator names a folder (`UNMASK_DEBUG_FOLDER`)."""
+    services = services_of(request)
+    caller.admit(services)
+    folder = services.settings.debug_folder
+    path = await asyncio.to_thread(find_inside, folder, image) if folder else None
+    if path is None:
+        raise Problem(NOT_FOUND, "There is no such picture.")
+    try:
+        data = await asyncio.to_thread(read_bytes, path, services.settings.limits)
+    except PictureError:
+        raise Problem(NOT_FOUND, "There is no such picture.") from None
+    wish = Wish(None if use_calib else "none")
+    p_fake = _p_fake(await detect(services, caller, [Upload(path.name, data)], wish))
+    return DebugAnswer(
+        prediction="FAKE" if p_fake >= 0.5 else "REAL",
+        confidence=round(max(p_fake, 1 - p_fake), 4),
+        used_calibration=use_calib,
+    )
+
+
+def _p_fake(outcomes: list[Outcome]) -> float:
+    detection = outcomes[0].detection
+    if detection is None:
+        raise first_problem(outcomes)
+    return float(detection.result["p_fake"])

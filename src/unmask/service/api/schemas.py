@@ -1,0 +1,144 @@
+"""What goes out, for the API's reference and for its clients' generators."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from unmask.service.services import Services
+from unmask.service.store.store import Detection
+
+
+class Band(BaseModel):
+    """Between these probabilities the verdict is ``unsure``."""
+
+    real_below: float
+    fake_from: float
+
+
+class Box(BaseModel):
+    """A part of the picture, in pixels from its top left corner."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+
+class ViewOut(BaseModel):
+    """How far one view of the picture pulls the score."""
+
+    kind: Literal["whole", "crop"]
+    logit: float = Field(
+        description="up towards fake; the mean over views is the score that is calibrated"
+    )
+    box: Box
+
+
+class ModelName(BaseModel):
+    """Which model answered."""
+
+    name: str
+    sha256: str
+
+
+class Timings(BaseModel):
+    """Milliseconds; zeros where the answer came from the store."""
+
+    decode_ms: float = Field(description="waiting for a decoding process, and decoding")
+    wait_ms: float = Field(description="waiting for the model")
+    model_ms: float = Field(description="the inference of the batch that the picture was in")
+    total_ms: float = Field(description="from the end of the upload to the answer")
+
+
+class Links(BaseModel):
+    """Where more is."""
+
+    self: str
+    page: str = Field(description="the result for people, printable")
+    heatmap: str | None = Field(description="which parts spoke for the answer; null if unknown")
+    picture: str | None = Field(description="a small copy; null where pictures are not kept")
+
+
+class DetectionOut(BaseModel):
+    """One answered picture."""
+
+    id: str
+    created: str = Field(description="ISO 8601, UTC")
+    name: str = Field(description="the file's name as it was sent")
+    sha256: str = Field(description="of the picture's bytes")
+    width: int
+    height: int
+    verdict: Literal["real", "fake", "unsure"]
+    p_fake: float = Field(description="probability that the picture was made or altered by AI")
+    calibration: str = Field(description="how the probability was read")
+    calibrated: bool
+    threshold: float | None = Field(description="as asked for; null where the band decided")
+    band: Band
+    category: str
+    category_confidence: float
+    views: list[ViewOut]
+    model: ModelName
+    from_store: bool = Field(description="whether these bytes had been answered before")
+    timings: Timings
+    links: Links
+
+
+class ProblemOut(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="a link to its entry in the reference")
+    title: str
+    status: int
+    detail: str
+
+
+class UploadProblem(ProblemOut):
+    """What is wrong with one of several pictures."""
+
+    index: int = Field(description="which of the request's pictures, from 0")
+    name: str
+
+
+class DetectionsOut(BaseModel):
+    """The answers for one request's pictures."""
+
+    detections: list[DetectionOut]
+    problems: list[UploadProblem] = Field(description="of the pictures that have no answer")
+
+
+class HistoryOut(BaseModel):
+    """Part of a history, newest first."""
+
+    detections: list[DetectionOut]
+    total: int
+    next: int | None = Field(description="pass as `before` for the next page; null on the last")
+
+
+class Deleted(BaseModel):
+    """How many results were deleted."""
+
+    deleted: int
+
+
+def detection_out(detection: Detection, services: Services) -> DetectionOut:
+    """Return what goes out for a detection."""
+    result = detection.result
+    place = f"/v1/detections/{detection.id}"
+    kept = services.pictures.has(result["sha256"])
+    return DetectionOut(
+        id=detection.id,
+        created=datetime.fromtimestamp(detection.created / 1000, UTC).isoformat(
+            timespec="milliseconds"
+        ),
+        name=detection.name,
+        links=Links(
+            self=place,
+            page=f"/detections/{detection.id}",
+            heatmap=f"{place}/heatmap.png" if result["explained"] else None,
+            picture=f"{place}/picture.webp" if kept else None,
+        ),
+        **{name: value for name, value in result.items() if name != "explained"},
+    )

@@ -1,0 +1,1 @@
+"""The memory of what was asked: SQLite with nothing to set up, or PostgreSQL for a team."""
