@@ -154,10 +154,7 @@ def figures_of(made: list[Made], found: list[VideoVerdict], base: Detector) -> d
             frame_truth.append(one.fake[min(int(frame.time // STILL_SECONDS), STILLS - 1)])
             frame_p.append(frame.p_fake)
     kinds = np.array([one.kind for one in made])
-    logits = [
-        np.array([card.calibration.logit(frame.p_fake) for frame in verdict.frames])
-        for verdict in found
-    ]
+    logits = [np.array([frame.logit for frame in verdict.frames]) for verdict in found]
     pools = {}
     for name, pool in POOLS.items():
         p_fake = card.calibration(np.array([float(pool(values)) for values in logits]))

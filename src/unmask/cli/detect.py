@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import CalibrationOption, TrustList, TtaOption
+from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption
 from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
@@ -41,13 +41,7 @@ def detect(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="An ONNX model or an .ensemble of several, its card beside it.",
-            show_default=False,
-        ),
-    ] = None,
+    model: ModelFile = None,
     calibration: CalibrationOption = None,
     tta: TtaOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures an inference.")] = 8,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.detector.calibration import CalibrationName, Probabilities, softmax
+from unmask.detector.calibration import CalibrationName, Logits, Probabilities, softmax
 from unmask.detector.ensemble import load_model
 from unmask.detector.model import Device, ViewModel
 from unmask.faces.finder import FaceFinder
@@ -115,8 +115,8 @@ class Detector:
         self._calibration = card.calibration_by(calibration)
         self._views = card.views.augmented() if tta else card.views
         self._band_on = self._calibration if threshold is not None else card.calibration
-        self.real_below = card.real_below if threshold is None else threshold
         self.threshold = card.threshold if threshold is None else threshold
+        self.real_below = card.real_below if threshold is None else threshold
         self.fake_from = card.fake_from if threshold is None else threshold
 
     def detect(self, picture: Picture) -> Verdict:
@@ -201,7 +201,7 @@ class Detector:
         readable = [prepared.views for prepared in batch if prepared.views is not None]
         if readable:
             fake_logits, category_logits = self.model.answer(readable)
-            p_fakes, banded = self._calibration(fake_logits), self._band_on(fake_logits)
+            p_fakes, banded = self.probability(fake_logits), self.banded(fake_logits)
             categories = softmax(category_logits) if self.model.card.categories else None
         share = (time.perf_counter() - started) / max(1, len(readable))
         verdicts, place = [], 0
@@ -228,14 +228,22 @@ class Detector:
             verdicts.append(verdict)
         return verdicts
 
-    def call(self, p_fake: float, evidence: Iterable[Finding] = ()) -> Judgement:
-        """Turn a p(fake) from pixels, and what the file says of itself, into a verdict."""
-        return judge(self._call(p_fake), evidence, forced=self._forced)
+    def probability(self, logits: Logits) -> Probabilities:
+        """Return the p(fake) that go out, for pooled logits of any shape."""
+        return self._calibration(logits)
 
-    def _call(self, p_fake: float) -> Call:
-        if p_fake >= self.fake_from:
+    def banded(self, logits: Logits) -> Probabilities:
+        """Return the p(fake) by which verdicts are called, whatever calibration goes out."""
+        return self._band_on(logits)
+
+    def call(self, banded: float, evidence: Iterable[Finding] = ()) -> Judgement:
+        """Turn what the pixels say, and what the file says of itself, into a verdict."""
+        return judge(self._call(banded), evidence, forced=self._forced)
+
+    def _call(self, banded: float) -> Call:
+        if banded >= self.fake_from:
             return "fake"
-        return "real" if p_fake < self.real_below else "unsure"
+        return "real" if banded < self.real_below else "unsure"
 
     def _category(self, categories: Probabilities | None, place: int) -> tuple[str, float]:
         """Return a picture's category and how sure it is; a model without any says ``other``."""

@@ -87,13 +87,13 @@ class VideoDetector:
         name = IN_MEMORY if isinstance(file, bytes) else str(file)
         video = read_video(file, self._limits)
         tracker, moments = Tracker(), _Moments()
-        calibrate = self.detector.model.card.calibration
+        probability = self.detector.probability
         logits, frames = [], []
         shape = (0, 0)
         for one in self._judged(video, progress):
-            p_fake = float(calibrate(np.array([one.logit]))[0])
+            p_fake = float(probability(np.array([one.logit]))[0])
             logits.append(one.logit)
-            frames.append(FrameVerdict(one.time, one.number, p_fake, one.faces))
+            frames.append(FrameVerdict(one.time, one.number, p_fake, one.logit, one.faces))
             tracker.add(
                 one.time, [face.box for face in one.faces], [face.p_fake for face in one.faces]
             )
@@ -102,10 +102,12 @@ class VideoDetector:
         evidence = self._evidence(file, video)
         values = np.array(logits)
         pooled = float(POOLS[self._pool](values))
-        p_fake, low, high = calibrate(
+        p_fake, low, high = probability(
             np.array([pooled, *pooled_interval(values, self._pool)])
         ).tolist()
-        call, decided_by = self.detector.call(p_fake, evidence)
+        call, decided_by = self.detector.call(
+            float(self.detector.banded(np.array([pooled]))[0]), evidence
+        )
         duration = video.duration or frames[-1].time
         return VideoVerdict(
             path=name,
@@ -122,7 +124,7 @@ class VideoDetector:
             segments=tuple(
                 find_segments(
                     np.array([frame.time for frame in frames]),
-                    np.array([frame.p_fake for frame in frames]),
+                    self.detector.banded(values),
                     self.detector.threshold,
                     min(duration, self._limits.max_seconds),
                 )

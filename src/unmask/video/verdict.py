@@ -23,12 +23,14 @@ class FrameVerdict:
         time: Seconds from the start.
         frame: Number of the frame, from 0.
         p_fake: Calibrated probability in [0, 1] that the frame is made or altered by AI.
+        logit: What the model put out, before any calibration.
         faces: The faces found.
     """
 
     time: float
     frame: int
     p_fake: float
+    logit: float
     faces: tuple[FaceVerdict, ...] = ()
 
     def to_row(self) -> dict[str, float | int | None]:
