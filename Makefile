@@ -43,7 +43,7 @@ results: .venv/dev
 	$(BIN)/unmask evaluate --data $(DATA)/manifest.csv --markdown docs/results.md --into-card \
 	    $(FOLDS:%=--folds %)
 
-# What the model loses on worn pictures (about six minutes on one core).
+# What the model loses on worn pictures (about eight minutes of one core; --most 16 is twice that).
 robustness: .venv/dev
 	$(BIN)/unmask evaluate --data $(DATA)/manifest.csv --robustness --markdown docs/robustness.md
 

@@ -83,13 +83,25 @@ def test_answering_stops_at_the_first_broken_promise() -> None:
     text = " ".join(stop_sentences(done))
     assert "JPEG: stop from '50' on (12.0% (7.0-17.0) wrong; the interval includes" in text
     assert "noise: stop from '5' on (30.0% (25.0-35.0) wrong)." in text
-    assert "blur: answers as promised up to '2'" in text
+    assert "blur: kept up to '2'" in text
 
 
 def test_without_a_promise_that_holds_no_point_is_read() -> None:
     broken = made(worn(CLEAN, "as it is", 0.2), worn("JPEG", "90", 0.3))
     assert broken.stops() == {}
     assert "does not hold even as they are" in stop_sentences(broken)[-1]
+    assert "no point can be read" in stop_sentences(broken)[-1]
+    # Where chance may have broken it, only what is clear counts.
+    doubtful = made(
+        worn(CLEAN, "as it is", 0.12), worn("JPEG", "90", 0.14), worn("JPEG", "50", 0.2),
+        worn("blur", "1", 0.14),
+    )  # fmt: skip
+    assert {kind: one and one.level for kind, one in doubtful.stops().items()} == {
+        "JPEG": "50", "blur": None,
+    }  # fmt: skip
+    text = " ".join(stop_sentences(doubtful))
+    assert "where the whole interval lies above it. JPEG: stop from '50' on" in text
+    assert "blur: not clearly broken up to '1'" in text
     nothing = made(worn(CLEAN, "as it is", 0.2), promise=None)
     assert nothing.stops() == {}
     assert "promises nothing" in stop_sentences(nothing)[0]

@@ -15,7 +15,7 @@ from unmask.cli.words import command_line
 from unmask.data.manifest import Split
 from unmask.detector.calibration import CalibrationName
 
-MOST = 16
+MOST = 8
 
 
 def judge_robustness(

@@ -111,18 +111,24 @@ def stop_sentences(done: Robustness) -> list[str]:
         f"The rule: stop from the first setting, from mild to harsh, at which more of the answers "
         f"are wrong than the {done.promise:.0%} that the model promises."
     )
-    clean = done.worn[0]
+    clean, lines = done.worn[0], [rule]
     if clean.breaks(done.promise):
-        return [
-            rule,
+        lines.append(
             f"On these pictures the promise does not hold even as they are: {percent(clean.wrong)} "
-            "of the answers are wrong.",
-        ]
-    lines = [rule]
+            "of the answers are wrong"
+        )
+        if clean.breaks(done.promise, clearly=True):
+            lines[-1] += ", so that no point can be read."
+            return lines
+        lines[-1] += (
+            "; as the interval includes the promise, what follows is where the whole interval lies "
+            "above it."
+        )
     for kind, stop in done.stops().items():
         if stop is None:
             harshest = done.kinds[kind][-1]
-            lines.append(f"{kind}: answers as promised up to '{harshest.level}', the harshest.")
+            held = "not clearly broken" if clean.breaks(done.promise) else "kept"
+            lines.append(f"{kind}: {held} up to '{harshest.level}', the harshest.")
             continue
         doubt = ""
         if stop.wrong and stop.wrong[1] <= done.promise:

@@ -44,9 +44,14 @@ class Worn:
         """Kind and level."""
         return f"{self.kind}, {self.level}"
 
-    def breaks(self, promise: float) -> bool:
-        """Whether more of the answers are wrong than was promised."""
-        return self.wrong is not None and self.wrong[0] > promise
+    def breaks(self, promise: float, *, clearly: bool = False) -> bool:
+        """Whether more of the answers are wrong than was promised.
+
+        Args:
+            promise: The share.
+            clearly: Ask whether the whole interval says so, and not the figure alone.
+        """
+        return self.wrong is not None and self.wrong[1 if clearly else 0] > promise
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,16 @@ class Robustness:
         """Return for each kind of wear the setting from which the model should stop answering.
 
         It is the first, from mild to harsh, at which more of the answers are wrong than was
-        promised; None where the promise holds throughout. Empty without a promise, and where it
-        does not even hold for pictures as they are.
+        promised; None where the promise holds throughout. Where the figure for pictures as they are
+        lies above the promise already, but not clearly, the first counts at which it clearly is
+        broken. Empty without a promise, and where it clearly does not hold even as they are.
         """
         clean, promise = self.worn[0], self.promise
-        if promise is None or clean.breaks(promise):
+        if promise is None or clean.breaks(promise, clearly=True):
             return {}
+        clearly = clean.breaks(promise)
         return {
-            kind: next((one for one in levels if one.breaks(promise)), None)
+            kind: next((one for one in levels if one.breaks(promise, clearly=clearly)), None)
             for kind, levels in self.kinds.items()
             if kind != CLEAN
         }
