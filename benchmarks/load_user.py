@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, constant, events, task
+from locust.exception import StopUser
 
 PICTURES = [Path(name) for name in json.loads(Path(os.environ["LOAD_PICTURES"]).read_text())]
 EXPECTED: dict[str, dict[str, Any]] = json.loads(Path(os.environ["LOAD_EXPECTED"]).read_text())
@@ -40,8 +42,7 @@ class Client(FastHttpUser):
         """Post the next picture and check the answer."""
         number = next(numbers)
         if number >= MOST:
-            self.environment.runner.quit()
-            return
+            raise StopUser
         path = PICTURES[number % len(PICTURES)]
         data = path.read_bytes() + (os.urandom(12) if UNIQUE else b"")
         name = f"{number}-{path.name}"
@@ -69,6 +70,18 @@ class Client(FastHttpUser):
             response.failure("another picture's answer")
         else:
             response.success()
+
+
+@events.test_start.add_listener
+def watch(environment: Any, **_: Any) -> None:
+    """Quit when all is answered; not from a client, which would then wait for itself."""
+
+    def wait() -> None:
+        while outcome["answered"] + outcome["lost"] < MOST:
+            gevent.sleep(0.2)
+        environment.runner.quit()
+
+    gevent.spawn(wait)
 
 
 @events.quitting.add_listener

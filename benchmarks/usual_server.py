@@ -3,13 +3,16 @@
     python benchmarks/usual_server.py PORT
 
 ResNet-50 at 224 px with one output, as many student projects serve it; its weights are random,
-which costs the same time.
+which costs the same time. It takes the number of threads that is the fastest here: beside other
+work PyTorch's threads wait for each other, and one alone can be twenty times as fast.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
+import time
 from typing import Annotated
 
 import torch
@@ -29,6 +32,21 @@ prepare = transforms.Compose(
     ]
 )
 app = FastAPI()
+
+
+@torch.no_grad()
+def seconds_with(threads: int) -> float:
+    """Return the best time of a few inferences."""
+    torch.set_num_threads(threads)
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        model(torch.zeros(1, 3, 224, 224))
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+torch.set_num_threads(min(range(1, (os.cpu_count() or 1) + 1), key=seconds_with))
 
 
 @app.post("/predict")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,8 +18,15 @@ from unmask.service.engine.engine import Answer
 from unmask.service.store.answers import pack, unpack
 from unmask.service.store.tables import AnswerRow, DetectionRow
 
+T = TypeVar("T")
+
 _NAME_LENGTH = 255
+_TRIES = 20
 _ID = re.compile("[0-9a-f]{32}")
+
+
+class _GoneError(Exception):
+    """An answer was deleted by somebody else while it was to be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +105,10 @@ class Store:
 
     def add(self, owner: str, news: Sequence[New]) -> list[Detection]:
         """Remember detections; in one transaction, in order."""
-        try:
-            return self._add(owner, news)
-        except IntegrityError:
-            # The last other detection of the same bytes was deleted between two of our statements.
-            return self._add(owner, news)
-
-    def _add(self, owner: str, news: Sequence[New]) -> list[Detection]:
         now = time.time_ns() // 1_000_000
-        rows = []
-        with Session(self._engine) as session, session.begin():
+
+        def work(session: Session) -> list[Detection]:
+            rows = []
             for new in news:
                 row = DetectionRow(
                     id=secrets.token_hex(16),
@@ -123,6 +124,8 @@ class Store:
                 rows.append(row)
             session.flush()
             return [_detection(row) for row in rows]
+
+        return self._change(work)
 
     def get(self, id: str) -> Detection | None:
         """Return a detection."""
@@ -193,7 +196,8 @@ class Store:
         chosen = delete(DetectionRow).where(DetectionRow.owner == owner)
         if id is not None:
             chosen = chosen.where(DetectionRow.id == id)
-        with Session(self._engine) as session, session.begin():
+
+        def work(session: Session) -> tuple[int, list[str]]:
             numbers = session.scalars(chosen.returning(DetectionRow.answer_number)).all()
             if id is None:
                 return len(numbers), _forget_answers(session)
@@ -201,11 +205,31 @@ class Store:
                 raise KeyError(id)
             return 1, _forget_answers(session, numbers[0])
 
+        return self._change(work)
+
     def forget_before(self, created: int) -> list[str]:
         """Delete all detections older than a time in milliseconds; return such hashes."""
-        with Session(self._engine) as session, session.begin():
+
+        def work(session: Session) -> list[str]:
             session.execute(delete(DetectionRow).where(DetectionRow.created < created))
             return _forget_answers(session)
+
+        return self._change(work)
+
+    def _change(self, work: Callable[[Session], T]) -> T:
+        """Do work in one transaction, and again where another one got in between.
+
+        On PostgreSQL somebody may delete the last detection of some bytes while somebody else adds
+        one: the answer that both are about is then gone for the one, or still in use for the other.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                with Session(self._engine) as session, session.begin():
+                    return work(session)
+            except (IntegrityError, _GoneError):
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
 
     def _answer_number(self, session: Session, new: New) -> int:
         known = select(AnswerRow.number).where(
@@ -223,7 +247,7 @@ class Store:
             session.execute(insert(AnswerRow).values(values).on_conflict_do_nothing())
             number = session.scalar(known)
         if number is None:
-            raise LookupError(f"The answer for {new.sha256} cannot be stored.")
+            raise _GoneError
         return number
 
 
