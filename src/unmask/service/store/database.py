@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number will do, as long as all server processes take the same.
 _LOCK = 7_286_001
+# Seconds to wait while other processes hold an SQLite file.
+_PATIENCE = 30
 
 
 class DatabaseError(ValueError):
@@ -44,7 +48,7 @@ def open_database(url: str) -> Engine:
             raise DatabaseError(
                 f"The folder of the database cannot be made: {error.strerror}."
             ) from None
-    engine = create_engine(parsed, connect_args={"timeout": 30})
+    engine = create_engine(parsed, connect_args={"timeout": _PATIENCE})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
@@ -73,11 +77,28 @@ def migrate(engine: Engine) -> None:
 def _set_up_sqlite(connection: Any, _: object) -> None:
     # Transactions are begun by `_begin`: the driver would begin them too late, at the first write.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
     # What is deleted is overwritten, not only unlinked.
     connection.execute("PRAGMA secure_delete=FAST")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Turn on the write-ahead log, which a new file lacks and an old one keeps.
+
+    SQLite refuses this at once while another process uses the file, however long the connection's
+    timeout: processes that start together on a new file would fail.
+    """
+    give_up = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 def _begin(connection: Connection) -> None:
