@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pictures import encode, picture
+from unmask.cli.errors import until_stopped
 
 COLUMNS = "path,verdict,p_fake,category,category_confidence,error"
 
@@ -131,6 +132,22 @@ def test_an_interrupted_run_keeps_its_rows(tmp_path: Path) -> None:
     assert "Traceback" not in errors
     assert 10 < len(lines) < 3000
     assert all(line.count(",") == 5 for line in lines)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_whose_exception_gets_lost_still_stops() -> None:
+    class Loses:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    done = []
+    with until_stopped() as stop:
+        for number in stop.heed(range(10)):
+            done.append(number)
+            lost = [Loses()] if number == 3 else []
+            del lost
+    assert stop.came
+    assert done == [0, 1, 2, 3]
 
 
 def test_a_reader_that_leaves_early_gets_no_traceback(mixed: Path) -> None:

@@ -96,7 +96,8 @@ def detect(
             sinks.append(table.add)
         found = find_pictures(paths)
         with until_stopped() as stop:
-            for verdict in detector.detect_many(found, batch_size=batch_size, workers=workers):
+            verdicts = detector.detect_many(found, batch_size=batch_size, workers=workers)
+            for verdict in stop.heed(verdicts):
                 for sink in sinks:
                     sink(verdict)
                 counts[verdict.verdict or "error"] += 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import typer
 
+Item = TypeVar("Item")
 WRONG_USE = 2
 
 
@@ -41,11 +44,27 @@ class Stop:
 
     came: bool = False
 
+    def heed(self, work: Iterable[Item]) -> Iterator[Item]:
+        """Pass on what work yields, until a stop came.
+
+        Python loses the exception of a Ctrl-C that falls into a destructor; this does not.
+        """
+        for item in work:
+            yield item
+            if self.came:
+                return
+
 
 @contextmanager
 def until_stopped() -> Iterator[Stop]:
     """End a run quietly at Ctrl-C, or when the reader of its output has gone."""
     stop = Stop()
+
+    def interrupt(*_: object) -> None:
+        stop.came = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield stop
     except KeyboardInterrupt:
@@ -53,6 +72,8 @@ def until_stopped() -> Iterator[Stop]:
     except BrokenPipeError:
         drop_stdout()
         stop.came = True
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def drop_stdout() -> None:

@@ -88,7 +88,7 @@ def explain(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     bars = detection_progress(paths, console, table=not as_jsonl)
     with clean_errors(), bars as advance, until_stopped() as stop:
-        for given, found in _find(paths, out.resolve()):
+        for given, found in stop.heed(_find(paths, out.resolve())):
             row = _explain_one(given, found, run, verdict, names, head, longest, bar, raw)
             counts["error" if row["error"] else "explained"] += 1
             _tell(console, row, as_jsonl)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,6 +31,13 @@ _VIEWS_A_RUN = 16
 # ONNX Runtime computes all outputs otherwise, the large feature maps too.
 _ONLY_WHAT_IS_ASKED = ort.RunOptions()
 _ONLY_WHAT_IS_ASKED.only_execute_path_to_fetches = True
+
+
+class _Run(NamedTuple):
+    """Views of one inference, and how much the branch for wholes counts for each of them."""
+
+    views: slice
+    weights: NDArray[np.float32]
 
 
 class Parts(NamedTuple):
@@ -146,7 +155,7 @@ class Model(ViewModel):
         Args:
             path: The ONNX file, its card beside it; None for the model that ships with unmask.
             device: ``auto`` takes a GPU where the installed ONNX Runtime has one.
-            threads: Threads of one inference; None for one a core.
+            threads: Inferences at a time, each on one core; None for one a core.
 
         Raises:
             ModelError: The file or its card is absent or broken, their hashes differ, or the
@@ -163,11 +172,12 @@ class Model(ViewModel):
                 f"The model {path} is not the one its card describes (SHA-256 differs)."
             )
         self.device = _choose(device)
+        self._threads = threads or (1 if self.device == "cuda" else os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="model")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        # Many small inferences, each on one core, finish sooner than one after the other on all.
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        # Threads that spin while they wait would take the cores that decoding needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = ["CPUExecutionProvider"]
         if self.device == "cuda":
             providers.insert(0, "CUDAExecutionProvider")
@@ -180,11 +190,11 @@ class Model(ViewModel):
 
     def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
         """Answer for views, as `ViewModel` says."""
-        answers = [
-            self._run(OUTPUTS, normalise(views[run], self.card.scale), weights)
-            for run, weights in self._runs(len(views), counts)
-        ]
-        fake, category = zip(*answers, strict=True)
+
+        def answer(run: _Run) -> list[NDArray[np.float32]]:
+            return self._infer(OUTPUTS, normalise(views[run.views], self.card.scale), run.weights)
+
+        fake, category = zip(*self._each(answer, self._runs(len(views), counts)), strict=True)
         return np.concatenate(fake), np.concatenate(category)
 
     def parts(self, views: Views) -> Parts:
@@ -193,7 +203,7 @@ class Model(ViewModel):
             return super().parts(views)
         whole = np.zeros(len(views), dtype=np.float32)
         whole[0] = 1
-        fake, category, logits = self._run(
+        fake, category, logits = self._infer(
             (*OUTPUTS, WHOLE_LOGIT), normalise(views, self.card.scale), whole
         )
         fake[0] -= logits[0]
@@ -210,10 +220,11 @@ class Model(ViewModel):
         """Answer for network inputs, as `ViewModel` says."""
         if not self.explains:
             return super().features(inputs)
-        parts = [
-            self._run((*OUTPUTS, *FEATURES), inputs[run], weights)
-            for run, weights in self._runs(len(inputs), counts)
-        ]
+
+        def explain(run: _Run) -> list[NDArray[np.float32]]:
+            return self._infer((*OUTPUTS, *FEATURES), inputs[run.views], run.weights)
+
+        parts = self._each(explain, self._runs(len(inputs), counts))
         fake, category, maps, heads = zip(*parts, strict=True)
         return Features(
             np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0]
@@ -224,29 +235,37 @@ class Model(ViewModel):
         """Whether a branch of the model looks at whole pictures alone."""
         return any(one.name == WHOLE_WEIGHT for one in self._session.get_inputs())
 
-    def _runs(
-        self, views: int, counts: Sequence[int] | None
-    ) -> list[tuple[slice, NDArray[np.float32]]]:
-        """Cut views into runs; say of each which views and how the branch for wholes weighs them.
+    def _each(
+        self, work: Callable[[_Run], list[NDArray[np.float32]]], runs: list[_Run]
+    ) -> list[list[NDArray[np.float32]]]:
+        """Do work for every run, several at a time, and return what came of it in their order."""
+        if self._threads == 1 or len(runs) == 1:
+            return [work(run) for run in runs]
+        return list(self._pool.map(work, runs))
 
-        With such a branch a run holds views of one picture alone: it rounds to 8 bits what it sees
-        in a run, so that a picture's answer would depend on its neighbours otherwise.
+    def _runs(self, views: int, counts: Sequence[int] | None) -> list[_Run]:
+        """Cut views into runs.
+
+        A branch for wholes rounds to 8 bits what it sees in a run. It gets each whole picture in a
+        run of its own, for a picture's answer would depend on its neighbours otherwise.
         """
+        share = min(_VIEWS_A_RUN, -(-views // self._threads))
+        runs, first = [], 0
         if not self._looks_at_wholes:
             counts = [views]
-        runs, first = [], 0
         for count in counts or [views]:
-            for start in range(first, first + count, _VIEWS_A_RUN):
-                run = slice(start, min(start + _VIEWS_A_RUN, first + count))
-                weights = np.zeros(run.stop - run.start, dtype=np.float32)
-                if start == first and self.card.views.whole:
-                    # The mean over the picture's views then has the branch's logit once.
-                    weights[0] = count
-                runs.append((run, weights))
-            first += count
+            start, last = first, first + count
+            if self._looks_at_wholes and self.card.views.whole:
+                # The mean over the picture's views then has the branch's logit once.
+                runs.append(_Run(slice(start, start + 1), np.full(1, count, dtype=np.float32)))
+                start += 1
+            for place in range(start, last, share):
+                run = slice(place, min(place + share, last))
+                runs.append(_Run(run, np.zeros(run.stop - run.start, dtype=np.float32)))
+            first = last
         return runs
 
-    def _run(
+    def _infer(
         self, outputs: Sequence[str], inputs: NDArray[np.float32], weights: NDArray[np.float32]
     ) -> list[NDArray[np.float32]]:
         feed = {INPUT: inputs}
