@@ -152,7 +152,7 @@ class TrainConfig(BaseModel):
     clip: float = Field(default=1.0, ge=0)
     ema_decay: float = Field(default=0.995, ge=0, lt=1)
     patience: int = Field(default=6, ge=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "bf16-mixed"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "auto"
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     devices: int = Field(default=1, ge=1)
     workers: int = Field(default=2, ge=0)
