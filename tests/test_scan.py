@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pyarrow", reason="needs the extra 'scale'")
-
 from pictures import encode, picture
 from scanning import (
     POISON,

@@ -1,14 +1,16 @@
 """The Ray engine: Ray Data streams units through a pool of actors, each with a model of its own.
 
 Ray places the actors on the machines of a cluster, keeps no more units on their way than they can
-take, grows and shrinks the pool between its bounds, and starts again what died. What is unmask's own
+take, grows and shrinks the pool between its bounds, and starts again what died. unmask's own part
 is the desk, an actor beside the driver: see `unmask.scan.desk`.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -89,8 +91,10 @@ class RayEngine:
 
 
 def _start(address: str | None, most: int) -> None:
-    # What is of no use to a command line: a web page, and a bar for each operator.
-    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    # What is of no use to a command line: a web page, bars, and tales of how Ray is doing.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray\.data")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     own: dict[str, Any] = {} if address else {"num_cpus": most, "include_dashboard": False}
     try:

@@ -125,8 +125,13 @@ class Metrics:
     """
 
     def __init__(self, port: int, watch: Watch) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-        from prometheus_client import start_http_server
+        from prometheus_client import (
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            Histogram,
+            start_http_server,
+        )
 
         registry = CollectorRegistry()
         self._watch = watch
