@@ -91,5 +91,5 @@ clean:
 	touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,media,serve,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,media,serve,scale,dev]'
 	touch $@

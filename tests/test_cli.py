@@ -103,6 +103,9 @@ def test_one_picture_on_standard_input(mixed: Path) -> None:
         ["video"],
         ["video", "--benchmark", "absent.csv"],
         ["report", "absent.jpg"],
+        ["scan", "x.jpg"],
+        ["scan", "absent", "--out", "out"],
+        ["scan", ".", "--out", "out", "--workers", "2:4"],
         ["no-such-command"],
     ],
 )

@@ -18,6 +18,7 @@ from unmask.cli.fuse import fuse
 from unmask.cli.inspect import inspect
 from unmask.cli.provenance import provenance
 from unmask.cli.report import report
+from unmask.cli.scan import scan
 from unmask.cli.serve import keys, serve
 from unmask.cli.train import mine, recipes, train
 from unmask.cli.video import video
@@ -44,6 +45,7 @@ app.command()(evaluate)
 app.command()(provenance)
 app.command()(video)
 app.command()(report)
+app.command()(scan)
 app.command()(serve)
 app.add_typer(keys, name="keys")
 

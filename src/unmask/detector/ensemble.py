@@ -50,12 +50,13 @@ class EnsembleFile(BaseModel):
 class Ensemble(ViewModel):
     """Models that are shown the same views; the first of them names the category."""
 
-    def __init__(self, path: Path, *, device: Device = "auto") -> None:
+    def __init__(self, path: Path, *, device: Device = "auto", threads: int | None = None) -> None:
         """Load an ensemble and all its models.
 
         Args:
             path: The ``.ensemble`` file, its card beside it.
             device: As for `Model`.
+            threads: As for `Model`.
 
         Raises:
             ModelError: A file is absent or broken, or is not the one that the ensemble names.
@@ -72,7 +73,10 @@ class Ensemble(ViewModel):
         self.card = ModelCard.read(ModelCard.path_for(self.path))
         if hashlib.sha256(data).hexdigest() != self.card.sha256:
             raise ModelError(f"The card of {path} is of another ensemble (SHA-256 differs).")
-        self._models = [Model(self.path.parent / one.file, device=device) for one in file.members]
+        self._models = [
+            Model(self.path.parent / one.file, device=device, threads=threads)
+            for one in file.members
+        ]
         for model, one in zip(self._models, file.members, strict=True):
             if model.card.sha256 != one.sha256:
                 raise ModelError(
@@ -89,15 +93,20 @@ class Ensemble(ViewModel):
         return np.asarray(fake + self._offset, dtype=np.float32), answers[0][1]
 
 
-def load_model(path: Path | None, device: Device = "auto") -> ViewModel:
+def load_model(path: Path | None, device: Device = "auto", threads: int | None = None) -> ViewModel:
     """Load an ONNX model or an ensemble, whichever the file's name says; None is the shipped model.
+
+    Args:
+        path: The file.
+        device: As for `Model`.
+        threads: As for `Model`.
 
     Raises:
         ModelError: It cannot be loaded.
     """
     if path is not None and path.suffix == SUFFIX:
-        return Ensemble(path, device=device)
-    return Model(path, device=device)
+        return Ensemble(path, device=device, threads=threads)
+    return Model(path, device=device, threads=threads)
 
 
 def check_members(models: Sequence[ViewModel]) -> None:

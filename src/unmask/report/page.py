@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.util import find_spec
-from pathlib import Path
 
 from unmask.provenance.finding import Finding
 from unmask.report.gather import Report
+from unmask.report.html import bullets, document, image, table
 from unmask.verdict.table import printable
 from unmask.verdict.verdict import FaceVerdict, Verdict
 from unmask.video.output import timeline_plot
 from unmask.video.verdict import VideoVerdict
 
-_STYLE = Path(__file__).with_name("report.css")
 _CALLS = {
     "real": "No sign of AI was found",
     "fake": "Made or altered by AI",
@@ -43,17 +41,7 @@ _LIMITS = (
 
 def render(report: Report) -> str:
     """Return the page."""
-    style = _STYLE.read_text(encoding="utf-8")
-    title = f"{printable(report.name)}: report of unmask"
-    body = "\n".join(_parts(report))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n"
-        "</body>\n</html>\n"
-    )
+    return document(f"{printable(report.name)}: report of unmask", _parts(report))
 
 
 def _parts(report: Report) -> Iterator[str]:
@@ -73,11 +61,11 @@ def _parts(report: Report) -> Iterator[str]:
     yield "<h2>What the file says of itself</h2>"
     yield _evidence(found.evidence)
     yield "<h2>What this report cannot say</h2>"
-    yield _bullets(_LIMITS)
+    yield bullets(_LIMITS)
     yield "<h2>The model</h2>"
     yield _model(report)
     yield "<h2>To identify file and model</h2>"
-    yield _table(
+    yield table(
         ("", ""),
         (
             ("File, SHA-256", f"<code>{report.sha256}</code>"),
@@ -115,7 +103,7 @@ def _picture(report: Report, found: Verdict) -> Iterator[str]:
     caption = "The picture" + (", with the faces that were found" if found.faces else "")
     boxes = "".join(_box(place, face, report) for place, face in enumerate(found.faces or (), 1))
     yield (
-        f'<figure><div class="framed">{_image(report.shown, "image/jpeg", caption)}'
+        f'<figure><div class="framed">{image(report.shown, "image/jpeg", caption)}'
         f'<svg viewBox="0 0 {report.width} {report.height}" aria-hidden="true">{boxes}</svg>'
         f"</div><figcaption>{caption}.</figcaption></figure>"
     )
@@ -159,7 +147,7 @@ def _faces(faces: Sequence[FaceVerdict]) -> Iterator[str]:
         )
         for place, face in enumerate(faces, 1)
     )
-    yield _table(("face", "p(fake)", "sure that it is a face", "size"), rows)
+    yield table(("face", "p(fake)", "sure that it is a face", "size"), rows)
 
 
 def _heatmap(report: Report, what: str) -> str:
@@ -168,7 +156,7 @@ def _heatmap(report: Report, what: str) -> str:
         "for the model, not what was altered."
     )
     return (
-        f"<figure>{_image(report.heatmap, 'image/png', caption)}"
+        f"<figure>{image(report.heatmap, 'image/png', caption)}"
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
@@ -181,10 +169,10 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
     )
     if find_spec("matplotlib"):
         plot = timeline_plot(found, threshold=report.threshold)
-        yield _image(plot, "image/png", "p(fake) over time")
+        yield image(plot, "image/png", "p(fake) over time")
     if found.segments:
         yield "<p>Stretches that look rather fake than real:</p>"
-        yield _table(
+        yield table(
             ("from", "to", "p(fake)"),
             (
                 (f"{one.start:.1f} s", f"{one.end:.1f} s", f"{one.p_fake:.3f}")
@@ -199,7 +187,7 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
         for moment in found.moments:
             said = f"{moment.time:.1f} s, p(fake) {moment.p_fake:.3f}"
             yield (
-                f"<figure>{_image(moment.jpeg, 'image/jpeg', said)}"
+                f"<figure>{image(moment.jpeg, 'image/jpeg', said)}"
                 f"<figcaption>{said}</figcaption></figure>"
             )
         yield "</div>"
@@ -209,7 +197,7 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
         yield "<h2>Faces</h2>"
         yield "<p>Faces are followed by the overlap of their boxes alone, the longest first.</p>"
         longest = sorted(found.tracks, key=lambda track: -len(track.times))[:20]
-        yield _table(
+        yield table(
             ("from", "to", "frames", "mean p(fake)"),
             (
                 (
@@ -224,14 +212,14 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
             ),
         )
     if found.notes:
-        yield _bullets(escape(note) for note in found.notes)
+        yield bullets(escape(note) for note in found.notes)
 
 
 def _evidence(evidence: Sequence[Finding]) -> str:
     if not evidence:
         return "<p>The file says nothing of itself. That speaks for nothing.</p>"
     rows = ((escape(one.source), _told(one), _STRENGTHS[one.strength]) for one in evidence)
-    return _table(("where", "what", "weight"), rows)
+    return table(("where", "what", "weight"), rows)
 
 
 def _told(one: Finding) -> str:
@@ -267,28 +255,4 @@ def _model(report: Report) -> str:
     sources = ", ".join(f"{one.source} ({one.pictures})" for one in card.training_data)
     if sources:
         rows.append(("Trained on", escape(sources)))
-    return _table(("", ""), rows)
-
-
-def _image(data: bytes, kind: str, what: str) -> str:
-    encoded = base64.b64encode(data).decode()
-    return f'<img src="data:{kind};base64,{encoded}" alt="{escape(what)}">'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{title}</th>" for title in head) if any(head) else ""
-    lines = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="name">{cell}</td>' if place == 0 else f"<td>{cell}</td>"
-            for place, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    header = f"<thead><tr>{titles}</tr></thead>" if titles else ""
-    return f'<div class="scroll"><table>{header}<tbody>{lines}</tbody></table></div>'
-
-
-def _bullets(sentences: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{sentence}</li>" for sentence in sentences) + "</ul>"
+    return table(("", ""), rows)

@@ -1,0 +1,165 @@
+"""The Ray engine: Ray Data streams units through a pool of actors, each with a model of its own.
+
+Ray places the actors on the machines of a cluster, keeps no more units on their way than they can
+take, grows and shrinks the pool between its bounds, and starts again what died. unmask's own part
+is the desk, an actor beside the driver: see `unmask.scan.desk`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from unmask.scan.desk import LocalDesk, Orders
+from unmask.scan.engine import Done, resident_bytes
+from unmask.scan.score import Scorer, Unit
+from unmask.scan.settings import ScanSettings
+
+_WAVE = 8192
+"""Units handed to Ray at a time, so that the driver never holds more than some 260,000 items."""
+
+
+class RayEngine:
+    """Workers on a Ray cluster.
+
+    Args:
+        folder: The scan's folder; only the driver's machine has to see it.
+        settings: What every worker is told; a model's file has to be on every machine.
+        least: Fewest actors.
+        most: Most actors.
+        address: Of the cluster; None to start one on this machine.
+
+    Raises:
+        ValueError: There is no cluster at the address.
+    """
+
+    def __init__(
+        self, folder: Path, settings: ScanSettings, least: int, most: int, address: str | None
+    ) -> None:
+        self._settings, self._least, self._most = settings, least, most
+        self._began = not ray.is_initialized()
+        if self._began:
+            _start(address, most)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        desk = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here)
+        self._desk = desk.remote(str(folder), settings.retries)
+        self._deaths = 0
+
+    def run(self, units: Iterator[Unit]) -> Iterator[Done]:
+        """Yield the rows of every unit."""
+        while wave := [unit.to_json() for unit in islice(units, _WAVE)]:
+            # A row a unit, a block a row: so a unit is what Ray hands out, and tries again.
+            data = ray.data.from_arrow([pa.table({"unit": [text]}) for text in wave])
+            done = data.map_batches(
+                _Worker,
+                fn_constructor_args=(self._settings.model_dump_json(), self._desk),
+                batch_size=1,
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(min_size=self._least, max_size=self._most),
+                num_cpus=1,
+            )
+            for batch in done.iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=1
+            ):
+                for row in batch.to_pylist():
+                    deaths = ray.get(self._desk.deaths.remote())
+                    yield Done(
+                        row["number"], json.loads(row["rows"]), row["worker"], row["memory"],
+                        deaths - self._deaths,
+                    )  # fmt: skip
+                    self._deaths = deaths
+
+    def settle(self, units: list[int], hashes: list[str]) -> None:
+        """Tell the desk that units are done, and that hashes are in the ledger."""
+        ray.get(self._desk.settled.remote(units, hashes))
+
+    def close(self) -> None:
+        """End the desk, and the cluster where this engine started it."""
+        ray.kill(self._desk)
+        if self._began:
+            ray.shutdown()
+
+
+def _start(address: str | None, most: int) -> None:
+    # What is of no use to a command line: a web page, bars, and tales of how Ray is doing.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray\.data")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    own: dict[str, Any] = {} if address else {"num_cpus": most, "include_dashboard": False}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"There is no Ray cluster at {address or 'hand'}: {reason}") from None
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+
+
+class _Desk(LocalDesk):
+    """The desk as an actor: it reads the ledger that the driver writes."""
+
+    def __init__(self, folder: str, retries: int) -> None:
+        super().__init__(Path(folder), retries)
+        self._again = 0
+
+    def begin(self, unit: int) -> Orders:
+        orders = super().begin(unit)
+        self._again += orders.careful
+        return orders
+
+    def deaths(self) -> int:
+        """Return how often a unit was begun again."""
+        return self._again
+
+    def settled(self, units: list[int], hashes: list[str]) -> None:
+        """Take note of what is done."""
+        for unit in units:
+            self.done(unit)
+        self.settle(hashes)
+
+
+class _RemoteDesk:
+    """The desk as a worker sees it."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def begin(self, unit: int) -> Orders:
+        return Orders(*ray.get(self._actor.begin.remote(unit)))
+
+    def hand(self, unit: int, place: int, sha256: str | None) -> None:
+        # Waited for: the note must be there before the picture is touched.
+        ray.get(self._actor.hand.remote(unit, place, sha256))
+
+    def claim(self, unit: int, hashes: list[str]) -> list[bool]:
+        return list(ray.get(self._actor.claim.remote(unit, hashes)))
+
+
+class _Worker:
+    """What Ray Data runs in each actor."""
+
+    def __init__(self, settings: str, desk: Any) -> None:
+        self._scorer = Scorer(ScanSettings.model_validate_json(settings))
+        self._desk = _RemoteDesk(desk)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        done: dict[str, list[Any]] = {"number": [], "rows": [], "worker": [], "memory": []}
+        for text in batch.column("unit").to_pylist():
+            unit = Unit.from_json(text)
+            done["rows"].append(json.dumps(self._scorer.score(unit, self._desk)))
+            done["number"].append(unit.number)
+            done["worker"].append(f"{ray.get_runtime_context().get_node_id()[:8]}-{os.getpid()}")
+            done["memory"].append(resident_bytes())
+        return pa.table(done)
