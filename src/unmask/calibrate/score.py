@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.data.manifest import Row
-from unmask.detector.model import Parts, ViewModel
+from unmask.detector.base import Parts, ViewModel
 from unmask.media.decode import decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import ViewPlan, Views, make_views

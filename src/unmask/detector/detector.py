@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from unmask.detector.base import Device, ViewModel
 from unmask.detector.calibration import CalibrationName, Logits, Probabilities, softmax
 from unmask.detector.ensemble import load_model
-from unmask.detector.model import Device, ViewModel
 from unmask.faces.finder import FaceFinder
 from unmask.faces.judge import CutFaces, find_and_cut, judge_cut
 from unmask.media.decode import (

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from unmask.detector.base import Answer, Device, ViewModel
 from unmask.detector.card import ModelCard, ModelError
-from unmask.detector.model import Answer, Device, Model, ViewModel
+from unmask.detector.model import Model
 from unmask.prepare.views import Views
 
 SUFFIX = ".ensemble"

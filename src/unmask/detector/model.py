@@ -1,10 +1,9 @@
-"""Models: whatever answers for views, and the one that ships, an ONNX graph and its card."""
+"""The model that ships: an ONNX graph and its card."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +13,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from unmask.detector.base import VIEWS_A_RUN, Answer, Device, Features, Parts, ViewModel
 from unmask.detector.card import ModelCard, ModelError
 from unmask.prepare.views import Views, normalise
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
-Device = Literal["auto", "cpu", "cuda"]
-Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
 FEATURES = ("feature_map", "head_weights")
 """Outputs that only explanations ask for."""
@@ -27,7 +25,6 @@ WHOLE_WEIGHT, WHOLE_LOGIT = "whole_weight", "whole_logit"
 """Of a model with a branch that looks at whole pictures alone: an input, how much each view's
 branch logit counts (zero: the branch does not look), and an output, those logits unweighted."""
 
-_VIEWS_A_RUN = 16
 # ONNX Runtime computes all outputs otherwise, the large feature maps too.
 _ONLY_WHAT_IS_ASKED = ort.RunOptions()
 _ONLY_WHAT_IS_ASKED.only_execute_path_to_fetches = True
@@ -38,110 +35,6 @@ class _Run(NamedTuple):
 
     views: slice
     weights: NDArray[np.float32]
-
-
-class Parts(NamedTuple):
-    """Logits of one picture's views, and what is said of the whole picture beside them.
-
-    Attributes:
-        fake_logits: Of the views alone, shape (n,).
-        category_logits: Shape (n, categories).
-        whole_logit: Added once to the mean over views that have the whole picture among them.
-    """
-
-    fake_logits: NDArray[np.float32]
-    category_logits: NDArray[np.float32]
-    whole_logit: np.float32
-
-
-class Features(NamedTuple):
-    """What explains the logits of views: each is the mean over positions of weights x features + b.
-
-    Attributes:
-        fake_logits: Shape (n,).
-        category_logits: Shape (n, categories).
-        maps: Last feature maps, shape (n, channels, rows, columns).
-        heads: Weights of the heads, shape (1 + categories, channels), the fake head first.
-    """
-
-    fake_logits: NDArray[np.float32]
-    category_logits: NDArray[np.float32]
-    maps: NDArray[np.float32]
-    heads: NDArray[np.float32]
-
-
-class ViewModel(ABC):
-    """Anything that answers for views and has a card that says how to read the answer.
-
-    Attributes:
-        path: The file that the card describes.
-        card: The model's card.
-        device: Where it runs, ``cpu`` or ``cuda``.
-    """
-
-    path: Path
-    card: ModelCard
-    device: Literal["cpu", "cuda"]
-
-    @abstractmethod
-    def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
-        """Answer for views.
-
-        Args:
-            views: uint8, shape (n, size, size, 3).
-            counts: How many of them belong to each picture, one after the other; None where all
-                belong to one.
-
-        Returns:
-            The fake logits, shape (n,), and the category logits, shape (n, categories). Their means
-            over the views of a picture are the picture's logits.
-        """
-
-    def parts(self, views: Views) -> Parts:
-        """Answer for the views of one picture so that any choice of them can be pooled.
-
-        Args:
-            views: uint8, shape (n, size, size, 3), the whole picture first.
-        """
-        return Parts(*self(views), np.float32(0))
-
-    @property
-    def explains(self) -> bool:
-        """Whether it can say what explains its answers."""
-        return False
-
-    def features(
-        self, inputs: NDArray[np.float32], counts: Sequence[int] | None = None
-    ) -> Features:
-        """Answer for network inputs, and say what explains the answers.
-
-        Args:
-            inputs: Views as `normalise` returns them, float32, shape (n, 3, size, size).
-            counts: How many of them belong to each picture; None where all belong to one.
-
-        Raises:
-            ModelError: The model puts out no such features.
-        """
-        raise ModelError(
-            f"The model {self.card.name} has no exact maps: it lacks the outputs "
-            f"{' and '.join(FEATURES)}."
-        )
-
-    def answer(self, batch: list[Views]) -> Answer:
-        """Answer for pictures: logits pooled over each picture's views by their mean.
-
-        Args:
-            batch: The views of each picture.
-
-        Returns:
-            Pooled fake logits, shape (pictures,), and category logits, (pictures, categories).
-        """
-        starts = np.cumsum([0, *(len(views) for views in batch[:-1])])
-        counts = np.array([len(views) for views in batch])
-        fake, category = self(np.concatenate(batch), counts.tolist())
-        pooled_fake = np.add.reduceat(fake, starts) / counts
-        pooled_category = np.add.reduceat(category, starts, axis=0) / counts[:, None]
-        return pooled_fake.astype(np.float32), pooled_category.astype(np.float32)
 
 
 class Model(ViewModel):
@@ -219,7 +112,10 @@ class Model(ViewModel):
     ) -> Features:
         """Answer for network inputs, as `ViewModel` says."""
         if not self.explains:
-            return super().features(inputs)
+            raise ModelError(
+                f"The model {self.card.name} has no exact maps: it lacks the outputs "
+                f"{' and '.join(FEATURES)}."
+            )
 
         def explain(run: _Run) -> list[NDArray[np.float32]]:
             return self._infer((*OUTPUTS, *FEATURES), inputs[run.views], run.weights)
@@ -249,7 +145,7 @@ class Model(ViewModel):
         A branch for wholes rounds to 8 bits what it sees in a run. It gets each whole picture in a
         run of its own, for a picture's answer would depend on its neighbours otherwise.
         """
-        share = min(_VIEWS_A_RUN, -(-views // self._threads))
+        share = min(VIEWS_A_RUN, -(-views // self._threads))
         runs, first = [], 0
         if not self._looks_at_wholes:
             counts = [views]
@@ -272,11 +168,6 @@ class Model(ViewModel):
         if self._looks_at_wholes:
             feed[WHOLE_WEIGHT] = weights
         return list(self._session.run(outputs, feed, _ONLY_WHAT_IS_ASKED))
-
-
-def in_runs(views: Views) -> list[Views]:
-    """Cut views into what one inference takes: more gains nothing on a CPU and costs memory."""
-    return [views[start : start + _VIEWS_A_RUN] for start in range(0, len(views), _VIEWS_A_RUN)]
 
 
 def _choose(device: Device) -> Literal["cpu", "cuda"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unmask.detector.base import Device, ViewModel
 from unmask.detector.ensemble import load_model
-from unmask.detector.model import Device, ViewModel
 
 CHECKPOINT = ".safetensors"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unmask.detector.model import ViewModel
+from unmask.detector.base import ViewModel
 from unmask.faces.crop import crop_face
 from unmask.faces.finder import Face, FaceFinder
 from unmask.media.decode import Pixels

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from unmask.detector.base import Device
 from unmask.detector.calibration import CalibrationName
-from unmask.detector.model import Device
 from unmask.media.decode import DEFAULT_LIMITS
 
 

@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError
 
 from unmask.data.manifest import CATEGORIES
+from unmask.detector.base import VIEWS_A_RUN, Answer, Device, ViewModel
 from unmask.detector.card import ModelCard, ModelError
-from unmask.detector.model import Answer, Device, ViewModel, in_runs
 from unmask.prepare.views import Views, normalise
 from unmask.training.export import OPSET, load_run
 from unmask.training.run import WEIGHTS_FILE
@@ -79,10 +79,9 @@ class Checkpoint(ViewModel):
         """Answer for views, as `ViewModel` says."""
         fake, category = [], []
         with torch.inference_mode():
-            for part in in_runs(views):
-                batch = torch.from_numpy(normalise(part, self.card.scale)).to(
-                    self.device, memory_format=torch.channels_last
-                )
+            for start in range(0, len(views), VIEWS_A_RUN):
+                part = normalise(views[start : start + VIEWS_A_RUN], self.card.scale)
+                batch = torch.from_numpy(part).to(self.device, memory_format=torch.channels_last)
                 fake_logit, category_logits = self._network(batch)
                 fake.append(fake_logit.float().cpu().numpy())
                 category.append(category_logits.float().cpu().numpy())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.model import ViewModel
+from unmask.detector.base import ViewModel
 from unmask.explain.methods import class_activation
 from unmask.prepare.views import Views, normalise
 from unmask.service.engine.batcher import Batcher
