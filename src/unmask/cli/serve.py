@@ -166,8 +166,11 @@ def _keys() -> Keys:
 def _check(settings: Settings) -> None:
     """Find what would keep the service from starting; raises a ValueError with one sentence."""
     from unmask.detector.ensemble import load_model
+    from unmask.provenance.credentials import read_trust_list
     from unmask.service.store.database import migrate, open_database
 
+    if settings.trust:
+        read_trust_list(settings.trust)
     load_model(settings.model, settings.device).card.calibration_by(settings.calibration)
     database = open_database(settings.url)
     migrate(database)

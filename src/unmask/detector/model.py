@@ -53,12 +53,15 @@ class Features(NamedTuple):
         category_logits: Shape (n, categories).
         maps: Last feature maps, shape (n, channels, rows, columns).
         heads: Weights of the heads, shape (1 + categories, channels), the fake head first.
+        branch: What of each fake logit came from a branch that looks at whole pictures, shape (n,):
+            its logit times the picture's number of views in the first view, zero in the others.
     """
 
     fake_logits: NDArray[np.float32]
     category_logits: NDArray[np.float32]
     maps: NDArray[np.float32]
     heads: NDArray[np.float32]
+    branch: NDArray[np.float32]
 
 
 class ViewModel(ABC):
@@ -210,13 +213,16 @@ class Model(ViewModel):
         """Answer for network inputs, as `ViewModel` says."""
         if not self.explains:
             return super().features(inputs)
+        whole = (WHOLE_LOGIT,) if self._looks_at_wholes else ()
+        runs = self._runs(len(inputs), counts)
         parts = [
-            self._run((*OUTPUTS, *FEATURES), inputs[run], weights)
-            for run, weights in self._runs(len(inputs), counts)
+            self._run((*OUTPUTS, *FEATURES, *whole), inputs[run], weights) for run, weights in runs
         ]
-        fake, category, maps, heads = zip(*parts, strict=True)
+        fake, category, maps, heads, *logits = zip(*parts, strict=True)
+        weights = np.concatenate([weights for _, weights in runs])
+        branch = weights * np.concatenate(logits[0]) if logits else np.zeros_like(weights)
         return Features(
-            np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0]
+            np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0], branch
         )
 
     @property

@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import unmask
 from unmask.detector.ensemble import load_model
+from unmask.provenance.credentials import read_trust_list
 from unmask.service.api import about, compat, detections
 from unmask.service.api.problems import BAD_FIELD, BUSY, Problem, kind_of
 from unmask.service.engine.engine import Engine, QueueFullError
@@ -24,6 +25,7 @@ from unmask.service.safety.rates import Rates
 from unmask.service.safety.watch import Watch
 from unmask.service.services import Services
 from unmask.service.settings import Settings
+from unmask.service.store.answers import answerer
 from unmask.service.store.database import migrate, open_database
 from unmask.service.store.keys import Keys
 from unmask.service.store.pictures import Pictures
@@ -56,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         services = Services(
             settings,
             Engine(model, settings),
-            Store(database, model.card.sha256),
+            Store(database, answerer(model.card.sha256, *_evidence_settings(settings))),
             Keys(database),
             Pictures(settings.pictures_dir),
             Rates(),
@@ -106,6 +108,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Watch)
     app.add_middleware(SafeHeaders)
     return app
+
+
+def _evidence_settings(settings: Settings) -> list[str]:
+    """Say what evidence depends on: whether it is read, and who may decide."""
+    if not settings.provenance:
+        return ["no provenance"]
+    return [read_trust_list(settings.trust)] if settings.trust else []
 
 
 async def _problem(request: Request, error: Exception) -> Response:

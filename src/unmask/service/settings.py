@@ -46,6 +46,8 @@ class Settings(BaseSettings):
         batch_size: Most pictures an inference.
         batch_wait_ms: How long a picture waits for others to join its batch.
         body_seconds: Time a request's body may take to arrive.
+        provenance: Whether what a file says of itself is read, and heeded in the verdict.
+        trust: Root certificates (PEM) of the signers whose credentials may decide; None for any.
         history: ``shared``: all who reach the service share one history, as fits one's own machine
             or a team behind a login. ``private``: each key, and each browser, sees its own.
         keep_results_days: Results older than this are deleted; 0 keeps them.
@@ -78,6 +80,8 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=8, ge=1)
     batch_wait_ms: float = Field(default=2, ge=0)
     body_seconds: float = Field(default=60, gt=0)
+    provenance: bool = True
+    trust: Path | None = None
     history: Literal["shared", "private"] = "shared"
     keep_results_days: float = Field(default=0, ge=0)
     keep_pictures: bool = False

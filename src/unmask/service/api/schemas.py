@@ -28,13 +28,24 @@ class Box(BaseModel):
 
 
 class ViewOut(BaseModel):
-    """How far one view of the picture pulls the score."""
+    """What the network for views says of one view of the picture, by itself."""
 
     kind: Literal["whole", "crop"]
-    logit: float = Field(
-        description="up towards fake; the mean over views is the score that is calibrated"
-    )
+    logit: float = Field(description="up towards fake, down towards real")
     box: Box
+
+
+class FindingOut(BaseModel):
+    """One thing that the file says of itself."""
+
+    name: str = Field(description="stable, for programs")
+    source: str = Field(description="where in the file it stands")
+    says: Literal["ai", "edited", "camera", "broken", "note"]
+    strength: Literal["decisive", "strong", "weak", "none"] = Field(
+        description="`decisive` makes the verdict, `strong` tips it, the others are only told"
+    )
+    text: str = Field(description="what was found and what it is worth, in a sentence")
+    details: dict[str, str]
 
 
 class ModelName(BaseModel):
@@ -72,14 +83,29 @@ class DetectionOut(BaseModel):
     width: int
     height: int
     verdict: Literal["real", "fake", "unsure"]
-    p_fake: float = Field(description="probability that the picture was made or altered by AI")
+    decided_by: Literal["pixels", "credential", "metadata"] = Field(
+        "pixels", description="what the verdict rests on"
+    )
+    p_fake: float = Field(
+        description="probability from the pixels alone that the picture was made or altered by AI"
+    )
     calibration: str = Field(description="how the probability was read")
     calibrated: bool
     threshold: float | None = Field(description="as asked for; null where the band decided")
     band: Band
     category: str
     category_confidence: float
+    score: float | None = Field(
+        None,
+        description="what is calibrated: the mean of the views' logits plus `whole_picture_logit`",
+    )
+    whole_picture_logit: float | None = Field(
+        None,
+        description="of the branch of the model that looks at the whole picture once; null where "
+        "the model has none",
+    )
     views: list[ViewOut]
+    evidence: list[FindingOut] = Field([], description="what the file says of itself")
     model: ModelName
     from_store: bool = Field(description="whether these bytes had been answered before")
     timings: Timings

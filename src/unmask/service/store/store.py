@@ -81,10 +81,10 @@ class Page:
 
 
 class Store:
-    """The memory, for one model. All methods block; call them from a thread."""
+    """The memory, for what one model says. All methods block; call them from a thread."""
 
     def __init__(self, engine: Engine, model: str) -> None:
-        """Take a database with its tables made, and the model's SHA-256."""
+        """Take a database with its tables made, and a name from `answers.answerer`."""
         self._engine, self._model = engine, model
         self._reading = engine.execution_options(writes=False)
 

@@ -39,7 +39,7 @@ class AnswerRow(Base):
 
     Attributes:
         sha256: Of the picture's bytes.
-        model: SHA-256 of the model's file.
+        model: Name of what answered, a hash of the model and of what else answers depend on.
         arrays: The logits and maps, as `answers.pack` packs them.
     """
 
