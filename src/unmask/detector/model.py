@@ -219,8 +219,9 @@ class Model(ViewModel):
             self._run((*OUTPUTS, *FEATURES, *whole), inputs[run], weights) for run, weights in runs
         ]
         fake, category, maps, heads, *logits = zip(*parts, strict=True)
-        weights = np.concatenate([weights for _, weights in runs])
-        branch = weights * np.concatenate(logits[0]) if logits else np.zeros_like(weights)
+        branch = np.concatenate([weights for _, weights in runs])
+        # The branch has a logit for each view that it looks at, and none for the others.
+        branch[branch != 0] *= np.concatenate(logits[0]) if logits else 0
         return Features(
             np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0], branch
         )

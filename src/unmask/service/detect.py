@@ -24,6 +24,7 @@ from unmask.service.engine.reading import UNCALIBRATED, pool, read
 from unmask.service.metrics import DETECTIONS
 from unmask.service.services import Services
 from unmask.service.store.store import Detection, New
+from unmask.video.read import video_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,11 @@ async def _ask(services: Services, data: bytes, *, preview: bool) -> Done | Prob
     except PictureTooLargeError as error:
         return Problem(TOO_LARGE, str(error))
     except PictureError as error:
+        if video_kind(data[:16]):
+            return Problem(
+                NOT_A_PICTURE,
+                "This is a video: send it to /v1/videos, or use the page's field for videos.",
+            )
         return Problem(NOT_A_PICTURE, str(error))
 
 

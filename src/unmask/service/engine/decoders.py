@@ -28,7 +28,8 @@ _BROKEN = "The picture broke its decoder and cannot be read."
 _BUFFER = 2**20
 # One thread a worker: there are as many workers as are to run at a time.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-_KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
+KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
+"""What processes of ours are told of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class Decoders:
         return Decoded(views, width, height, evidence, rest)
 
     async def _spawn(self) -> Process:
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=PIPE,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,14 @@ from unmask.provenance.finding import Finding
 from unmask.service.engine.engine import Answer
 
 _VERSION = 2
+_VIDEO = b"video"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoAnswer:
+    """What was found in a video, as JSON has it."""
+
+    found: dict[str, Any]
 
 
 def answerer(model: str, *settings: str) -> str:
@@ -26,8 +37,10 @@ def answerer(model: str, *settings: str) -> str:
     return hashlib.sha256(named.encode()).hexdigest()
 
 
-def pack(answer: Answer) -> bytes:
-    """Return an answer as bytes: NumPy's own ``.npz``, compressed."""
+def pack(answer: Answer | VideoAnswer) -> bytes:
+    """Return an answer as bytes: NumPy's compressed ``.npz``; on a video, compressed JSON."""
+    if isinstance(answer, VideoAnswer):
+        return _VIDEO + zlib.compress(json.dumps(answer.found).encode())
     arrays: dict[str, NDArray[np.generic]] = {
         "size": np.array([answer.width, answer.height], dtype=np.int32),
         "fake": answer.fake_logits,
@@ -45,8 +58,13 @@ def pack(answer: Answer) -> bytes:
     return buffer.getvalue()
 
 
+def unpack_video(data: bytes) -> VideoAnswer:
+    """Return the answer on a video that `pack` packed."""
+    return VideoAnswer(json.loads(zlib.decompress(data[len(_VIDEO) :])))
+
+
 def unpack(data: bytes) -> Answer:
-    """Return the answer that `pack` packed."""
+    """Return the answer on a picture that `pack` packed."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         width, height = (int(side) for side in arrays["size"])
         maps, branch, said = (
