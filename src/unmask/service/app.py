@@ -100,7 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         BodyLimits,
         max_bytes=settings.max_body_bytes,
-        others={place: settings.max_video_body_bytes for place in (videos.PLACE, page.VIDEO_PLACE)},
+        others=dict.fromkeys((videos.PLACE, page.VIDEO_PLACE), settings.max_video_body_bytes),
         seconds=settings.body_seconds,
         max_held=int(settings.held_mb * 2**20),
     )

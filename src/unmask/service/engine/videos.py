@@ -91,7 +91,9 @@ class Found(BaseModel):
     faces: list[TrackFound]
     moments: list[MomentFound] = Field(description="the most suspicious first")
     evidence: list[Finding] = Field(description="what the file says of itself")
-    notes: list[str] = Field(description="what was left out")
+    notes: list[str] = Field(
+        description="what was left out, and what the verdict heeds beside p_fake"
+    )
     timeline: list[FrameFound]
 
 
