@@ -110,12 +110,13 @@ def scan(
         _run(
             sources, out, settings, block_size=block_size, metrics_port=metrics_port, log=log,
             thumbnails=thumbnails, quiet=quiet,
-            make=lambda ledger: _engine(engine, ledger, settings, least, most, address),
+            make=lambda ledger, told: _engine(engine, ledger, told, least, most, address),
         )  # fmt: skip
 
 
 def _run(
-    sources: list[str], out: Path, settings: ScanSettings, *, make: Callable[[Ledger], Engine],
+    sources: list[str], out: Path, settings: ScanSettings, *, 
+    make: Callable[[Ledger, ScanSettings], Engine],
     block_size: int, metrics_port: int | None, log: Path | None, thumbnails: int, quiet: bool,
 ) -> None:  # fmt: skip
     from unmask.logs import log_to
@@ -127,6 +128,7 @@ def _run(
 
     # A model or a calibration that is not there is found before any long work.
     sha256 = _check_model(settings)
+    settings = settings.model_copy(update={"model_sha256": sha256})
     with ExitStack() as stack:
         if log:
             log_to(log)
@@ -170,7 +172,7 @@ def _run(
             typer.echo(f"unmask: metrics are at port {metrics.port}.", err=True)
         with until_stopped() as stop:
             if watch.before < plan.inputs:
-                running = make(ledger)
+                running = make(ledger, settings)
                 try:
                     Scan(plan, ledger, running, watchers).run()
                 finally:
