@@ -12,7 +12,7 @@ import typer
 
 from unmask.cli.detect import INTERRUPTED, SOME_FAILED
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption
+from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption, bounds
 
 if TYPE_CHECKING:
     from unmask.scan.engine import Done, Engine
@@ -87,10 +87,10 @@ def scan(
     command given again goes on where the last one ended. Exit code 0: all were answered; 1: some
     could not be read; 2: wrong use; 130: interrupted.
     """
-    least, most = _bounds(workers, engine)
     # Workers, and a later start, may have another folder for their own.
     sources = [source if "://" in source else str(Path(source).absolute()) for source in sources]
     with _scan_errors():
+        least, most = _bounds(workers, engine)
         from unmask.provenance.credentials import read_trust_list
         from unmask.scan.settings import ScanSettings
 
@@ -115,10 +115,17 @@ def scan(
 
 
 def _run(
-    sources: list[str], out: Path, settings: ScanSettings, *, 
+    sources: list[str],
+    out: Path,
+    settings: ScanSettings,
+    *,
     make: Callable[[Ledger, ScanSettings], Engine],
-    block_size: int, metrics_port: int | None, log: Path | None, thumbnails: int, quiet: bool,
-) -> None:  # fmt: skip
+    block_size: int,
+    metrics_port: int | None,
+    log: Path | None,
+    thumbnails: int,
+    quiet: bool,
+) -> None:
     from unmask.logs import log_to
     from unmask.scan.plan import Plan
     from unmask.scan.run import Scan, check_same, scan_folder
@@ -201,19 +208,13 @@ def _engine(
 
 def _bounds(workers: str | None, engine: str) -> tuple[int, int]:
     """Return the least and the most workers."""
-    cores = len(os.sched_getaffinity(0))
     if workers is None:
+        cores = len(os.sched_getaffinity(0))
         return (1 if engine == "ray" else cores), cores
-    try:
-        numbers = [int(number) for number in workers.split(":")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1 and numbers[0] >= 1:
-        return numbers[0], numbers[0]
-    if engine == "ray" and len(numbers) == 2 and 1 <= numbers[0] <= numbers[1]:
-        return numbers[0], numbers[1]
-    fail(f"--workers {workers} is not a number of workers.")
-    raise AssertionError  # Not reached: `fail` raises.
+    least, most = bounds(workers, "--workers")
+    if engine == "local" and least != most:
+        raise ValueError("--workers MIN:MAX is for --engine ray; the local engine takes a number.")
+    return least, most
 
 
 def _check_model(settings: ScanSettings) -> str:

@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unmask.scan.desk import LocalDesk, Orders
 from unmask.scan.engine import Done, resident_bytes
+from unmask.scan.ray_cluster import connect
 from unmask.scan.score import Scorer, Unit
 from unmask.scan.settings import ScanSettings
 
@@ -49,7 +50,7 @@ class RayEngine:
         self._settings, self._least, self._most = settings, least, most
         self._began = not ray.is_initialized()
         if self._began:
-            _start(address, most)
+            connect(address, cpus=most)
         _be_quiet()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         desk = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here)
@@ -91,16 +92,6 @@ class RayEngine:
         ray.kill(self._desk)
         if self._began:
             ray.shutdown()
-
-
-def _start(address: str | None, most: int) -> None:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    own: dict[str, Any] = {} if address else {"num_cpus": most, "include_dashboard": False}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"There is no Ray cluster at {address or 'hand'}: {reason}") from None
 
 
 def _be_quiet() -> None:
