@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ def application(
     class Service:
         """One replica; everything is in the ASGI application."""
 
-    figures = str(Path(tempfile.gettempdir()) / f"unmask-serve-{os.getuid()}")
+    figures = str(Path(tempfile.gettempdir()) / f"unmask-serve-{uuid.uuid4().hex}")
     deployment = serve.deployment(
         name=NAME,
         max_ongoing_requests=settings.queue,
@@ -70,6 +71,16 @@ def application(
         max_surge_percent=100,
     )
     return deployment(serve.ingress(build)(Service)).bind()
+
+
+def from_environment(arguments: dict[str, str]) -> Application:
+    """Return the service with the settings of the environment, for a configuration file of Serve.
+
+    Args:
+        arguments: ``least`` and ``most`` replicas; 1 each if not given.
+    """
+    least = int(arguments.get("least", 1))
+    return application(Settings(), least=least, most=int(arguments.get("most", least)))
 
 
 def deploy(app: Application, *, host: str, port: int) -> None:
