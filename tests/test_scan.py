@@ -79,13 +79,16 @@ def test_kill_of_driver_and_worker_loses_and_doubles_nothing(tiny: Path, tmp_pat
     for number in range(0, 60, 2):
         shutil.copy(folder / f"{number:05}.jpg", folder / f"copy-{number:05}.jpg")
     arguments = (folder, "--out", out, "--model", tiny, "--workers", 2, "--block-size", 15)
-    for victim in ("worker", "driver", "driver"):
+    for victim in ("worker", "driver", "run"):
         driver = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL)
         _wait_for_blocks(out, 1 + len(list(out.glob("rows/*/*.parquet"))), driver)
         if victim == "worker":
             os.kill(_children(driver.pid)[-1], signal.SIGKILL)
             assert driver.wait(60) == 0
             shutil.rmtree(out)
+        elif victim == "run":
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(60) == 130
         else:
             driver.kill()
             assert driver.wait(60) == -signal.SIGKILL
@@ -150,9 +153,9 @@ def test_a_second_start_tells_of_changes_and_takes_what_is_new(tiny: Path, tmp_p
     (folder / "00001.jpg").write_bytes(encode(picture(50, 50, 77)))
     (folder / "000005.jpg").write_bytes(encode(picture(50, 50, 78)))
     done = run_scan(*arguments)
-    assert "1 inputs are new" in done.stderr
-    assert "1 inputs are gone" in done.stderr
-    assert "1 inputs changed" in done.stderr
+    assert "1 input new" in done.stderr
+    assert "1 input gone" in done.stderr
+    assert "1 input changed" in done.stderr
     rows = read_rows(out)
     assert len(rows) == 13
     second = by_name(rows)

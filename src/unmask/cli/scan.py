@@ -17,6 +17,7 @@ from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOptio
 if TYPE_CHECKING:
     from unmask.scan.engine import Done, Engine
     from unmask.scan.ledger import Ledger
+    from unmask.scan.plan import Changes
     from unmask.scan.settings import ScanSettings
 
 
@@ -127,6 +128,7 @@ def _run(
     quiet: bool,
 ) -> None:
     from unmask.logs import log_to
+    from unmask.scan.ledger import Ledger
     from unmask.scan.plan import Plan
     from unmask.scan.run import Scan, check_same, scan_folder
     from unmask.scan.sources import list_items
@@ -136,32 +138,20 @@ def _run(
     # A model or a calibration that is not there is found before any long work.
     sha256 = _check_model(settings)
     settings = settings.model_copy(update={"model_sha256": sha256})
-    with ExitStack() as stack:
+    facts = {
+        "source": sources, "model": sha256, "block size": block_size,
+        "way to answer": settings.decides, "column": settings.column,
+    }  # fmt: skip
+    if not (out / Ledger.FILE).exists():
+        # So that a source misspelled leaves nothing behind.
+        _check_sources(sources, settings.column)
+    with ExitStack() as stack, until_stopped() as stop:
         if log:
             log_to(log)
-        facts = {
-            "source": sources, "model": sha256, "block size": block_size,
-            "way to answer": settings.decides, "column": settings.column,
-        }  # fmt: skip
-        fresh = not (out / "ledger.sqlite3").exists()
-        if fresh:
-            # So that a source misspelled leaves nothing behind.
-            _check_sources(sources, settings.column)
         ledger = stack.enter_context(scan_folder(out))
         check_same(ledger, facts)
         plan = Plan(out)
-        changes = plan.extend(list_items(sources, settings.column), block_size)
-        for count, what in zip(
-            changes,
-            (
-                "inputs are new since the last start and were added",
-                "inputs are gone since they were listed",
-                "inputs changed since they were listed; rows already written are of what was there",
-            ),
-            strict=True,
-        ):
-            if count:
-                typer.echo(f"unmask: {count:,} {what}.", err=True)
+        _tell_changes(plan.extend(list_items(sources, settings.column), block_size))
         written = ledger.blocks().values()
         watch = Watch(
             plan.inputs,
@@ -177,20 +167,31 @@ def _run(
             stack.callback(metrics.close)
             watchers.append(metrics)
             typer.echo(f"unmask: metrics are at port {metrics.port}.", err=True)
-        with until_stopped() as stop:
-            if watch.before < plan.inputs:
-                running = make(ledger, settings)
-                try:
-                    Scan(plan, ledger, running, watchers).run()
-                finally:
-                    watch.close()
-                    running.close()
-        if stop.came:
-            typer.echo("unmask: stopped; the same command goes on from here.", err=True)
-            raise typer.Exit(INTERRUPTED)
+        if watch.before < plan.inputs:
+            running = make(ledger, settings)
+            try:
+                Scan(plan, ledger, running, watchers).run()
+            finally:
+                watch.close()
+                running.close()
         found = summarise(out, plan, ledger, watch, settings, thumbnails=thumbnails)
+    if stop.came:
+        typer.echo("unmask: stopped; the same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED)
     typer.echo(found.sentence())
     raise typer.Exit(SOME_FAILED if found.errors else 0)
+
+
+def _tell_changes(changes: Changes) -> None:
+    said = {
+        "new": "new since the last start and added",
+        "gone": "gone since the listing",
+        "changed": "changed since the listing; rows already written are of what was there",
+    }
+    for name, count in changes._asdict().items():
+        if count:
+            inputs = "input" if count == 1 else "inputs"
+            typer.echo(f"unmask: {count:,} {inputs} {said[name]}.", err=True)
 
 
 def _engine(
