@@ -66,7 +66,7 @@ def scan(
     ] = 8,
     file_seconds: Annotated[float, typer.Option(min=0.1, help="Most time for one picture.")] = 60,
     retries: Annotated[
-        int, typer.Option(min=1, help="How often a picture that killed a worker is tried again.")
+        int, typer.Option(min=1, help="Tries, alone, of a picture that kills workers.")
     ] = 2,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "cpu",
     metrics_port: Annotated[

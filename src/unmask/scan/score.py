@@ -103,7 +103,8 @@ class Scorer:
             if place in given_up:
                 error = (
                     "The picture ended its process or took longer than "
-                    f"{self._settings.file_seconds:g} s, {1 + self._settings.retries} times."
+                    f"{self._settings.file_seconds:g} s, each of the {self._settings.retries} "
+                    "times that it was tried alone."
                 )
                 desk.claim(unit.number, [sha for sha in [given_up[place]] if sha])
                 rows.append(self._row(_Read(item, None, error, given_up[place], 0.0)))

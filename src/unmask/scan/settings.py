@@ -27,7 +27,7 @@ class ScanSettings(BaseModel):
         column: The column of Parquet sources that has the pictures; None to find it.
         batch_size: Pictures read ahead, and shown to the model in one call.
         file_seconds: What takes longer than this is ended, with its process.
-        retries: How often a picture that killed a worker is tried again, alone.
+        retries: How often a picture that kills workers is tried alone before it is given up.
         max_bytes: Largest encoded size of a picture.
     """
 
