@@ -35,6 +35,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unmask.detector.card import ModelCard
+from unmask.detector.model import SHIPPED
+
 HERE = Path(__file__).parent
 CLIENTS = 50
 MARKS = "<!-- load -->", "<!-- /load -->"
@@ -166,7 +169,9 @@ def resident(pid: int) -> float:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the three rounds."""
     paths = pictures_of(options.data, options.distinct)
+    card = ModelCard.read(ModelCard.path_for(SHIPPED))
     figures: dict[str, Any] = {
+        "model": f"{card.name} {card.sha256[:12]}",
         "machine": platform.machine(), "cores": os.cpu_count(), "clients": CLIENTS,
         "distinct_pictures": len(paths), "load_before": round(os.getloadavg()[0], 2),
     }  # fmt: skip
@@ -215,18 +220,22 @@ def table(figures: dict[str, Any]) -> str:
     rounds = {"usual": "the usual server", "fresh": "ours, the model answers each",
               "long": "ours, pictures come again"}  # fmt: skip
     lines = [
-        f"{figures['cores']} cores, {figures['clients']} concurrent clients on the same cores, "
-        f"{figures['distinct_pictures']} pictures.",
+        f"With {figures['model']}, {figures['cores']} cores, {figures['clients']} concurrent "
+        f"clients on the same cores, {figures['distinct_pictures']} pictures; load average before "
+        f"{figures['load_before']}.",
         "",
-        "| round | requests | a second | p50 | p95 | lost | mixed up | from the store |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| round | requests | a second | p50 | p95 | lost | mixed up | by the model "
+        "| from the store |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, title in rounds.items():
         one = figures[name]
         mixed = "not checked" if name == "usual" else one["mixed_up"]
+        by_the_model = one["answered"] - one["from_store"]
         lines.append(
             f"| {title} | {one['answered']:,} | {one['requests_per_second']} | {one['p50_ms']} ms "
-            f"| {one['p95_ms']} ms | {one['lost']} | {mixed} | {one['from_store']:,} |"
+            f"| {one['p95_ms']} ms | {one['lost']} | {mixed} | {by_the_model:,} "
+            f"| {one['from_store']:,} |"
         )
     memory = figures["memory"]
     lines += [

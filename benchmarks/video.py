@@ -182,11 +182,20 @@ def figures_of(made: list[Made], found: list[VideoVerdict], base: Detector) -> d
             made, [[Segment(0, STILLS * STILL_SECONDS, 1.0)]] * len(made)
         ),
         "pools": pools,
-        "verdicts": {
-            kind: {
-                call: sum(v.verdict == call for v, k in zip(found, kinds, strict=True) if k == kind)
-                for call in ("real", "unsure", "fake")
-            }
+        "verdicts": counted(kinds, [verdict.verdict for verdict in found]),
+        "verdicts by the mean alone": counted(
+            kinds,
+            [
+                "fake" if p >= card.fake_from else "real" if p < card.real_below else "unsure"
+                for p in (verdict.p_fake for verdict in found)
+            ],
+        ),
+        "clips with a stretch from the cut for fake on": {
+            kind: sum(
+                bool(segments_at(v, card.fake_from))
+                for v, k in zip(found, kinds, strict=True)
+                if k == kind
+            )
             for kind in ("real", "part", "fake")
         },
         "mean p(fake)": {
@@ -196,6 +205,17 @@ def figures_of(made: list[Made], found: list[VideoVerdict], base: Detector) -> d
             )
             for kind in ("real", "part", "fake")
         },
+    }
+
+
+def counted(kinds: np.ndarray, calls: list[str]) -> dict:
+    """Count the calls of each kind of clip."""
+    return {
+        kind: {
+            call: sum(c == call for c, k in zip(calls, kinds, strict=True) if k == kind)
+            for call in ("real", "unsure", "fake")
+        }
+        for kind in ("real", "part", "fake")
     }
 
 

@@ -16,6 +16,7 @@ from toys import Toy
 from unmask import Detector, PictureError, Verdict
 from unmask.detector.card import ModelCard, ModelError
 from unmask.detector.model import SHIPPED, Model
+from unmask.prepare.views import make_views, normalise
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +131,17 @@ def test_the_shipped_model_is_light_and_says_what_it_is() -> None:
 
 def test_verdict_is_exported_at_the_top() -> None:
     assert Verdict("x").to_row()["path"] == "x"
+
+
+def test_the_branch_for_wholes_is_told_apart_for_each_picture_of_a_batch() -> None:
+    model = Model()
+    plan = model.card.views
+    batch = [make_views(np.asarray(picture(300, 200, seed)), plan) for seed in range(3)]
+    inputs = normalise(np.concatenate(batch), model.card.scale)
+    found = model.features(inputs, [len(views) for views in batch])
+    alone = found.fake_logits - found.branch
+    for place, views in enumerate(batch):
+        parts = model.parts(views)
+        run = slice(place * plan.count, (place + 1) * plan.count)
+        assert np.allclose(alone[run], parts.fake_logits, atol=1e-3)
+        assert np.isclose(found.branch[run].mean(), parts.whole_logit, atol=1e-3)

@@ -79,13 +79,17 @@ def test_kill_of_driver_and_worker_loses_and_doubles_nothing(tiny: Path, tmp_pat
     for number in range(0, 60, 2):
         shutil.copy(folder / f"{number:05}.jpg", folder / f"copy-{number:05}.jpg")
     arguments = (folder, "--out", out, "--model", tiny, "--workers", 2, "--block-size", 15)
-    for victim in ("worker", "driver", "driver"):
+    for victim in ("worker", "driver", "run"):
         driver = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL)
-        _wait_for_blocks(out, 1 + len(list(out.glob("rows/*/*.parquet"))), driver)
+        # The ledger has a block for certain only when the next one is written.
+        _wait_for_blocks(out, 2 + len(list(out.glob("rows/*/*.parquet"))), driver)
         if victim == "worker":
             os.kill(_children(driver.pid)[-1], signal.SIGKILL)
             assert driver.wait(60) == 0
             shutil.rmtree(out)
+        elif victim == "run":
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(60) == 130
         else:
             driver.kill()
             assert driver.wait(60) == -signal.SIGKILL
@@ -122,7 +126,7 @@ def test_pictures_that_kill_or_stall_are_retried_then_recorded(tiny: Path, tmp_p
     (folder / "00020-stalls.jpg").write_bytes(data + STALL)
     done = run_scan(
         folder, "--out", out, "--model", tiny, "--workers", 2, "--file-seconds", 1,
-        "--retries", 1, "--log", tmp_path / "log", env=poison(patch),
+        "--retries", 2, "--log", tmp_path / "log", env=poison(patch),
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     rows = by_name(read_rows(out))
@@ -130,14 +134,17 @@ def test_pictures_that_kill_or_stall_are_retried_then_recorded(tiny: Path, tmp_p
     bad = {name for name, row in rows.items() if row["error"]}
     assert bad == {"00010-kills.jpg", "00030-kills-too.jpg", "00020-stalls.jpg"}
     for name in bad:
-        assert rows[name]["error"].endswith("longer than 1 s, 2 times.")
+        assert rows[name]["error"].endswith(
+            "longer than 1 s, each of the 2 times that it was tried alone."
+        )
         assert rows[name]["sha256"]
     # Of equal bytes only the first to be met kills anybody.
     killers = [rows["00010-kills.jpg"], rows["00030-kills-too.jpg"]]
     known = [killer["duplicate_of"] for killer in killers]
     assert known in ([None, killers[0]["path"]], [killers[1]["path"], None])
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert sum(line.get("deaths", 0) for line in lines) == 4
+    # Two a picture alone, and one or two before anybody knew which it was.
+    assert sum(line.get("deaths", 0) for line in lines) in (4, 5, 6)
 
 
 def test_a_second_start_tells_of_changes_and_takes_what_is_new(tiny: Path, tmp_path: Path) -> None:
@@ -150,9 +157,9 @@ def test_a_second_start_tells_of_changes_and_takes_what_is_new(tiny: Path, tmp_p
     (folder / "00001.jpg").write_bytes(encode(picture(50, 50, 77)))
     (folder / "000005.jpg").write_bytes(encode(picture(50, 50, 78)))
     done = run_scan(*arguments)
-    assert "1 inputs are new" in done.stderr
-    assert "1 inputs are gone" in done.stderr
-    assert "1 inputs changed" in done.stderr
+    assert "1 input new" in done.stderr
+    assert "1 input gone" in done.stderr
+    assert "1 input changed" in done.stderr
     rows = read_rows(out)
     assert len(rows) == 13
     second = by_name(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from pictures import encode, picture
 from signing import AI, manifest, sign
 from unmask import Detector, PictureError
 from unmask.cli import app
+from unmask.detector.model import Answer, Model
+from unmask.prepare.views import Views
 from unmask.video.detector import VideoDetector
 from unmask.video.pool import POOLS, find_segments, pooled_interval, smooth
 from unmask.video.read import VideoLimits, read_video
@@ -213,6 +216,31 @@ def test_a_video_s_verdict_has_all_its_parts(detector: VideoDetector, tmp_path: 
     assert detector.detect(path.read_bytes()).p_fake == found.p_fake
     row = json.loads(json.dumps(found.to_json()))
     assert len(row["timeline"]) == 8
+
+
+class Glare(Model):
+    """Takes bright views for fakes."""
+
+    def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
+        bright = views.mean(axis=(1, 2, 3)) > 128
+        return np.where(bright, 5, -5).astype(np.float32), np.zeros((len(views), 3), np.float32)
+
+
+def test_a_fake_stretch_keeps_a_video_from_being_called_real() -> None:
+    dark, bright = (np.full((64, 96, 3), grey, np.uint8) for grey in (20, 230))
+    detector = VideoDetector(Detector(Glare()), plan=SamplingPlan("every"), faces=False)
+    assert detector.detect(clip([dark] * 20)).verdict == "real"
+    found = detector.detect(clip([dark] * 9 + [bright] * 2 + [dark] * 9))
+    assert (found.p_fake or 1) < detector.detector.real_below
+    assert found.verdict == "unsure"
+    assert any("stretch" in note for note in found.notes)
+    # One frame alone is no stretch, and a threshold leaves nothing unsure.
+    one = detector.detect(clip([dark] * 9 + [bright] + [dark] * 10))
+    assert (one.verdict, one.notes) == ("real", ())
+    forced = VideoDetector(
+        Detector(Glare(), threshold=0.5), plan=SamplingPlan("every"), faces=False
+    )
+    assert forced.detect(clip([dark] * 9 + [bright] * 2 + [dark] * 9)).verdict == "real"
 
 
 def test_a_signed_video_decides_and_a_prompt_tips(detector: VideoDetector, tmp_path: Path) -> None:

@@ -10,15 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from sqlalchemy.exc import OperationalError
 from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
+from signing import AI, CAMERA, SIGNER, identity, manifest, sign
 from unmask import Detector
+from unmask.prepare.views import make_views
 from unmask.service.api.problems import KINDS, Problem
+from unmask.service.page.words import texts
 from unmask.service.safety.bodies import BodyLimits
 from unmask.service.safety.rates import Rates
 from unmask.service.store.keys import Keys
@@ -60,13 +65,76 @@ def test_an_answer_has_everything(client: TestClient, picture_bytes: bytes) -> N
     assert answer["band"]["real_below"] < answer["band"]["fake_from"]
     assert answer["calibrated"] is True
     assert answer["views"][0]["kind"] == "whole"
-    logit = np.mean([view["logit"] for view in answer["views"]])
     own = Detector().model.card.calibration
-    assert own(logit) == pytest.approx(answer["p_fake"], abs=1e-4)
+    assert own(answer["score"]) == pytest.approx(answer["p_fake"], abs=1e-4)
     assert answer["views"][0]["box"]["bottom"] == answer["height"]
     assert len(answer["model"]["sha256"]) == 64
     assert client.get(answer["links"]["self"]).json() == answer
     assert response.headers["cache-control"] == "no-store"
+
+
+def test_views_and_the_branch_for_wholes_are_told_apart(
+    client: TestClient, picture_bytes: bytes
+) -> None:
+    answer = ask(client, picture_bytes)
+    detector = Detector()
+    views = make_views(detector.pixels(picture_bytes), detector.model.card.views)
+    parts = detector.model.parts(views)
+    logits = [view["logit"] for view in answer["views"]]
+    assert logits == pytest.approx(parts.fake_logits.tolist(), abs=1e-3)
+    branch = answer["whole_picture_logit"] or 0
+    assert branch == pytest.approx(float(parts.whole_logit), abs=1e-3)
+    assert answer["score"] == pytest.approx(np.mean(logits) + branch, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def telling() -> dict[str, bytes]:
+    """Return files that say something of themselves, by the verdict that rests on it."""
+    prompt = PngInfo()
+    prompt.add_text(
+        "parameters", "a cat\nNegative prompt: ugly\nSteps: 20, Sampler: Euler a, Seed: 1"
+    )
+    plain = encode(picture(300, 300, 3))
+    return {
+        "credential": sign(plain, manifest(AI)),
+        "metadata": encode(picture(300, 300, 3), "PNG", pnginfo=prompt),
+        "pixels": sign(plain, manifest(CAMERA)),
+    }
+
+
+@pytest.mark.parametrize("kind", ["credential", "metadata", "pixels"])
+def test_what_a_file_says_counts_as_on_the_command_line(
+    client: TestClient, telling: dict[str, bytes], kind: str
+) -> None:
+    expected = Detector().detect(telling[kind]).to_json()
+    for origin in ("model", "store"):
+        answer = ask(client, telling[kind])
+        assert answer["from_store"] is (origin == "store")
+        for field in ("verdict", "p_fake", "decided_by", "evidence"):
+            assert answer[field] == expected[field], field
+    assert answer["decided_by"] == kind
+    assert answer["evidence"]
+    forced = ask(client, telling[kind], params={"threshold": 1})
+    assert forced["verdict"] == ("fake" if kind == "credential" else "real")
+    page = client.get(answer["links"]["page"]).text
+    for one in answer["evidence"]:
+        assert str(escape(one["text"])) in page
+    assert (texts()["verdict"]["decided_by"]["credential"] in page) is (kind == "credential")
+
+
+def test_evidence_follows_the_settings(
+    client_with: Clients, telling: dict[str, bytes], tmp_path: Path
+) -> None:
+    asked = ask(client_with(provenance=False), telling["credential"])
+    assert (asked["decided_by"], asked["evidence"]) == ("pixels", [])
+    trusted = tmp_path / "roots.pem"
+    trusted.write_text(identity("Somebody Else").root)
+    # The same database: what was answered under other settings is not answered again.
+    answer = ask(client_with(trust=trusted), telling["credential"])
+    assert answer["from_store"] is False
+    assert answer["decided_by"] == "metadata"
+    trusted.write_text(identity(SIGNER).root)
+    assert ask(client_with(trust=trusted), telling["credential"])["decided_by"] == "credential"
 
 
 def test_the_same_bytes_are_answered_from_the_store(client: TestClient) -> None:

@@ -262,6 +262,34 @@ def test_a_process_that_dies_is_replaced() -> None:
     with_decoders(test)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"not a frame at all", b"\0\0\0\0\2xx", b"\0\xff\xff\xff\xff",
+        b"\0\0\0\0\x10" + bytes(16), b"\0\0\0\0\x12" + bytes(11) + b"\2\0\0\0\2{}",
+    ],
+    ids=["noise", "short", "endless", "no views", "no findings"],
+)  # fmt: skip
+def test_a_process_that_lies_is_not_believed(answer: bytes) -> None:
+    """As one would that a picture has taken over."""
+
+    async def work() -> None:
+        decoders = Decoders(PLAN, DEFAULT_LIMITS, count=1, seconds=20, memory_mb=1024)
+        liar = (
+            "import sys, time; out = sys.stdout.buffer; out.write(b'*'); out.flush(); "
+            f"sys.stdin.buffer.read(5); out.write({answer!r}); out.flush(); time.sleep(0.5)"
+        )
+        decoders._command = [sys.executable, "-c", liar]
+        await decoders.start()
+        try:
+            with pytest.raises(PictureError, match="broke its decoder"):
+                await decoders.decode(GOOD)
+        finally:
+            await decoders.close()
+
+    run(work())
+
+
 def test_limits_on_bytes_and_pixels_are_told_apart_from_damage() -> None:
     async def test(decoders: Decoders) -> None:
         with pytest.raises(PictureTooLargeError, match="megapixels"):

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,11 @@ from starlette.testclient import TestClient
 
 from conftest import HOST
 from pictures import encode, picture
+from unmask.provenance.finding import Finding
 from unmask.service.app import create_app
 from unmask.service.engine.engine import Answer
 from unmask.service.settings import Settings
-from unmask.service.store.answers import pack, unpack
+from unmask.service.store.answers import answerer, pack, unpack
 from unmask.service.store.database import DatabaseError, migrate, open_database
 from unmask.service.store.keys import Keys
 from unmask.service.store.pictures import Pictures
@@ -36,6 +38,7 @@ from unmask.service.store.store import New, Store
 from unmask.service.store.tables import AnswerRow, Base
 
 MODEL = "f" * 64
+FINDING = Finding("exif.camera", "EXIF", "camera", "weak", "A camera: Ä.", {"make": "Canon"})
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
 
 
@@ -114,12 +117,23 @@ def answers_in(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(AnswerRow)) or 0
 
 
+def test_answers_of_other_models_and_settings_have_other_names() -> None:
+    names = [answerer("m"), answerer("n"), answerer("m", "no provenance"), answerer("m", "PEM")]
+    assert len(set(names)) == 4
+    assert {len(name) for name in names} == {64}
+
+
 def test_an_answer_survives_packing() -> None:
     before = answer()
     after = unpack(pack(before))
     assert (after.width, after.height) == (640, 480)
     for name in ("fake_logits", "category_logits", "maps"):
         assert (getattr(after, name) == getattr(before, name)).all()
+    assert after.branch is None
+    branch = np.array([1.5, 0, 0], dtype=np.float32)
+    full = replace(before, branch=branch, evidence=(FINDING,))
+    assert unpack(pack(full)).branch.tolist() == branch.tolist()
+    assert unpack(pack(full)).evidence == (FINDING,)
     bare = Answer(1, 2, before.fake_logits, before.category_logits, None)
     assert unpack(pack(bare)).maps is None
 

@@ -44,3 +44,18 @@ def check_folder(option: str, path: Path | None) -> None:
     """
     if path and path.exists() and not path.is_dir():
         raise ValueError(f"{option} {path} is not a folder.")
+
+
+def bounds(numbers: str, option: str) -> tuple[int, int]:
+    """Return the least and the most that ``N`` or ``MIN:MAX`` stands for.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        parts = [int(part) for part in numbers.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) in (1, 2) and 1 <= parts[0] <= parts[-1]:
+        return parts[0], parts[-1]
+    raise ValueError(f"{option} {numbers} is neither a number from 1 on nor MIN:MAX.")

@@ -12,11 +12,12 @@ import typer
 
 from unmask.cli.detect import INTERRUPTED, SOME_FAILED
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption
+from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption, bounds
 
 if TYPE_CHECKING:
     from unmask.scan.engine import Done, Engine
     from unmask.scan.ledger import Ledger
+    from unmask.scan.plan import Changes
     from unmask.scan.settings import ScanSettings
 
 
@@ -65,7 +66,7 @@ def scan(
     ] = 8,
     file_seconds: Annotated[float, typer.Option(min=0.1, help="Most time for one picture.")] = 60,
     retries: Annotated[
-        int, typer.Option(min=1, help="How often a picture that killed a worker is tried again.")
+        int, typer.Option(min=1, help="Tries, alone, of a picture that kills workers.")
     ] = 2,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "cpu",
     metrics_port: Annotated[
@@ -87,10 +88,10 @@ def scan(
     command given again goes on where the last one ended. Exit code 0: all were answered; 1: some
     could not be read; 2: wrong use; 130: interrupted.
     """
-    least, most = _bounds(workers, engine)
     # Workers, and a later start, may have another folder for their own.
     sources = [source if "://" in source else str(Path(source).absolute()) for source in sources]
     with _scan_errors():
+        least, most = _bounds(workers, engine)
         from unmask.provenance.credentials import read_trust_list
         from unmask.scan.settings import ScanSettings
 
@@ -110,15 +111,24 @@ def scan(
         _run(
             sources, out, settings, block_size=block_size, metrics_port=metrics_port, log=log,
             thumbnails=thumbnails, quiet=quiet,
-            make=lambda ledger: _engine(engine, ledger, settings, least, most, address),
+            make=lambda ledger, told: _engine(engine, ledger, told, least, most, address),
         )  # fmt: skip
 
 
 def _run(
-    sources: list[str], out: Path, settings: ScanSettings, *, make: Callable[[Ledger], Engine],
-    block_size: int, metrics_port: int | None, log: Path | None, thumbnails: int, quiet: bool,
-) -> None:  # fmt: skip
+    sources: list[str],
+    out: Path,
+    settings: ScanSettings,
+    *,
+    make: Callable[[Ledger, ScanSettings], Engine],
+    block_size: int,
+    metrics_port: int | None,
+    log: Path | None,
+    thumbnails: int,
+    quiet: bool,
+) -> None:
     from unmask.logs import log_to
+    from unmask.scan.ledger import Ledger
     from unmask.scan.plan import Plan
     from unmask.scan.run import Scan, check_same, scan_folder
     from unmask.scan.sources import list_items
@@ -127,32 +137,21 @@ def _run(
 
     # A model or a calibration that is not there is found before any long work.
     sha256 = _check_model(settings)
-    with ExitStack() as stack:
+    settings = settings.model_copy(update={"model_sha256": sha256})
+    facts = {
+        "source": sources, "model": sha256, "block size": block_size,
+        "way to answer": settings.decides, "column": settings.column,
+    }  # fmt: skip
+    if not (out / Ledger.FILE).exists():
+        # So that a source misspelled leaves nothing behind.
+        _check_sources(sources, settings.column)
+    with ExitStack() as stack, until_stopped() as stop:
         if log:
             log_to(log)
-        facts = {
-            "source": sources, "model": sha256, "block size": block_size,
-            "way to answer": settings.decides, "column": settings.column,
-        }  # fmt: skip
-        fresh = not (out / "ledger.sqlite3").exists()
-        if fresh:
-            # So that a source misspelled leaves nothing behind.
-            _check_sources(sources, settings.column)
         ledger = stack.enter_context(scan_folder(out))
         check_same(ledger, facts)
         plan = Plan(out)
-        changes = plan.extend(list_items(sources, settings.column), block_size)
-        for count, what in zip(
-            changes,
-            (
-                "inputs are new since the last start and were added",
-                "inputs are gone since they were listed",
-                "inputs changed since they were listed; rows already written are of what was there",
-            ),
-            strict=True,
-        ):
-            if count:
-                typer.echo(f"unmask: {count:,} {what}.", err=True)
+        _tell_changes(plan.extend(list_items(sources, settings.column), block_size))
         written = ledger.blocks().values()
         watch = Watch(
             plan.inputs,
@@ -168,20 +167,31 @@ def _run(
             stack.callback(metrics.close)
             watchers.append(metrics)
             typer.echo(f"unmask: metrics are at port {metrics.port}.", err=True)
-        with until_stopped() as stop:
-            if watch.before < plan.inputs:
-                running = make(ledger)
-                try:
-                    Scan(plan, ledger, running, watchers).run()
-                finally:
-                    watch.close()
-                    running.close()
-        if stop.came:
-            typer.echo("unmask: stopped; the same command goes on from here.", err=True)
-            raise typer.Exit(INTERRUPTED)
+        if watch.before < plan.inputs:
+            running = make(ledger, settings)
+            try:
+                Scan(plan, ledger, running, watchers).run()
+            finally:
+                watch.close()
+                running.close()
         found = summarise(out, plan, ledger, watch, settings, thumbnails=thumbnails)
+    if stop.came:
+        typer.echo("unmask: stopped; the same command goes on from here.", err=True)
+        raise typer.Exit(INTERRUPTED)
     typer.echo(found.sentence())
     raise typer.Exit(SOME_FAILED if found.errors else 0)
+
+
+def _tell_changes(changes: Changes) -> None:
+    said = {
+        "new": "new since the last start and added",
+        "gone": "gone since the listing",
+        "changed": "changed since the listing; rows already written are of what was there",
+    }
+    for name, count in changes._asdict().items():
+        if count:
+            inputs = "input" if count == 1 else "inputs"
+            typer.echo(f"unmask: {count:,} {inputs} {said[name]}.", err=True)
 
 
 def _engine(
@@ -199,19 +209,13 @@ def _engine(
 
 def _bounds(workers: str | None, engine: str) -> tuple[int, int]:
     """Return the least and the most workers."""
-    cores = len(os.sched_getaffinity(0))
     if workers is None:
+        cores = len(os.sched_getaffinity(0))
         return (1 if engine == "ray" else cores), cores
-    try:
-        numbers = [int(number) for number in workers.split(":")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1 and numbers[0] >= 1:
-        return numbers[0], numbers[0]
-    if engine == "ray" and len(numbers) == 2 and 1 <= numbers[0] <= numbers[1]:
-        return numbers[0], numbers[1]
-    fail(f"--workers {workers} is not a number of workers.")
-    raise AssertionError  # Not reached: `fail` raises.
+    least, most = bounds(workers, "--workers")
+    if engine == "local" and least != most:
+        raise ValueError("--workers MIN:MAX is for --engine ray; the local engine takes a number.")
+    return least, most
 
 
 def _check_model(settings: ScanSettings) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from unmask.cli.errors import clean_errors, fail
-from unmask.cli.options import CalibrationOption
+from unmask.cli.options import CalibrationOption, bounds
 
 if TYPE_CHECKING:
     from unmask.service.settings import Settings
@@ -45,11 +47,26 @@ def serve(
         ),
     ] = None,
     access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON, a line each.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Processes of this machine, or Ray Serve.")
+    ] = "local",
+    replicas: Annotated[
+        str, typer.Option(help="On Ray: how many replicas, or MIN:MAX to follow the queue.")
+    ] = "1",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a Ray cluster, which then serves on after this command has ended.",
+            show_default="one started on this machine",
+        ),
+    ] = None,
 ) -> None:
     """Serve the page and the API; by default at http://127.0.0.1:5080, for this machine alone.
 
     Every further setting is an environment variable: see docs/service.md. Ctrl-C or SIGTERM
-    finishes accepted requests and ends.
+    finishes accepted requests and ends. On Ray, the same command given again with another model
+    replaces the replicas one by one: see docs/scale.md.
     """
     given = {
         "PROCESSES": processes, "MODEL": model, "CALIBRATION": calibration, "DATA_DIR": data_dir,
@@ -69,11 +86,15 @@ def serve(
                     "with --allowed-hosts NAME,NAME (or * for any)."
                 )
             port = _free_port(host, port)
-            if settings.processes > 1:
+            if settings.processes > 1 and engine == "local":
                 # Before the first import of prometheus_client, which looks for it then.
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="unmask-"))
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             _check(settings)
+        if engine == "ray":
+            with _service_errors():
+                _serve_on_ray(settings, host, port, replicas, address)
+            return
         typer.echo(
             f"unmask is at http://{'localhost' if host in _LOOPBACK else host}:{port} "
             "(Ctrl-C ends it)"
@@ -88,11 +109,45 @@ def serve(
             workers=settings.processes,
             access_log=access_log,
             log_level="info" if access_log else "warning",
+            log_config=_log_config(access_log, as_json=log_json),
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies) or None,
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
+
+
+def _log_config(access_log: bool, *, as_json: bool) -> dict[str, Any]:
+    from uvicorn.config import LOGGING_CONFIG
+
+    from unmask.logs import uvicorn_config
+
+    return uvicorn_config("info" if access_log else "warning") if as_json else LOGGING_CONFIG
+
+
+def _serve_on_ray(
+    settings: Settings, host: str, port: int, replicas: str, address: str | None
+) -> None:
+    least, most = bounds(replicas, "--replicas")
+    import ray
+    from ray import serve as ray_serve
+
+    from unmask.scan.ray_cluster import connect
+    from unmask.service.ray_serve import application, deploy
+
+    connect(address)
+    deploy(application(settings, least=least, most=most), host=host, port=port)
+    typer.echo(f"unmask is at http://{'localhost' if host in _LOOPBACK else host}:{port}", nl=False)
+    if address:
+        typer.echo(", served by the cluster (`serve shutdown` ends it)")
+        return
+    typer.echo(" (Ctrl-C ends it)")
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+    ray_serve.shutdown()
+    ray.shutdown()
 
 
 keys = typer.Typer(help="API keys of the service.", no_args_is_help=True)
@@ -135,9 +190,10 @@ def _service_errors() -> Iterator[None]:
         try:
             yield
         except ModuleNotFoundError as error:
+            extra = "scale" if error.name == "ray" else "serve"
             fail(
                 f"this needs the package '{error.name}'; install it with: "
-                "pip install 'unmask[serve]'"
+                f"pip install 'unmask[{extra}]'"
             )
 
 
@@ -166,8 +222,11 @@ def _keys() -> Keys:
 def _check(settings: Settings) -> None:
     """Find what would keep the service from starting; raises a ValueError with one sentence."""
     from unmask.detector.ensemble import load_model
+    from unmask.provenance.credentials import read_trust_list
     from unmask.service.store.database import migrate, open_database
 
+    if settings.trust:
+        read_trust_list(settings.trust)
     load_model(settings.model, settings.device).card.calibration_by(settings.calibration)
     database = open_database(settings.url)
     migrate(database)

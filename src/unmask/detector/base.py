@@ -41,12 +41,15 @@ class Features(NamedTuple):
         category_logits: Shape (n, categories).
         maps: Last feature maps, shape (n, channels, rows, columns).
         heads: Weights of the heads, shape (1 + categories, channels), the fake head first.
+        branch: What of each fake logit came from a branch that looks at whole pictures, shape (n,):
+            its logit times the picture's number of views in the first view, zero in the others.
     """
 
     fake_logits: NDArray[np.float32]
     category_logits: NDArray[np.float32]
     maps: NDArray[np.float32]
     heads: NDArray[np.float32]
+    branch: NDArray[np.float32]
 
 
 class ViewModel(ABC):

@@ -116,14 +116,19 @@ class Model(ViewModel):
                 f"The model {self.card.name} has no exact maps: it lacks the outputs "
                 f"{' and '.join(FEATURES)}."
             )
+        whole = (WHOLE_LOGIT,) if self._looks_at_wholes else ()
 
         def explain(run: _Run) -> list[NDArray[np.float32]]:
-            return self._infer((*OUTPUTS, *FEATURES), inputs[run.views], run.weights)
+            return self._infer((*OUTPUTS, *FEATURES, *whole), inputs[run.views], run.weights)
 
-        parts = self._each(explain, self._runs(len(inputs), counts))
-        fake, category, maps, heads = zip(*parts, strict=True)
+        runs = self._runs(len(inputs), counts)
+        parts = self._each(explain, runs)
+        fake, category, maps, heads, *logits = zip(*parts, strict=True)
+        branch = np.concatenate([run.weights for run in runs])
+        # The branch has a logit for each view that it looks at, and none for the others.
+        branch[branch != 0] *= np.concatenate(logits[0]) if logits else 0
         return Features(
-            np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0]
+            np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0], branch
         )
 
     @property

@@ -45,7 +45,7 @@ class LocalDesk:
 
     Args:
         ledger: The scan's ledger, or its file, of which what is settled is read.
-        retries: How often an item that killed a worker is tried again, alone.
+        retries: How often an item that kills workers is tried alone before it is given up.
     """
 
     def __init__(self, ledger: Ledger | Path, retries: int) -> None:

@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from unmask.scan.desk import LocalDesk, Orders
 from unmask.scan.engine import Done, resident_bytes
+from unmask.scan.ray_cluster import connect
 from unmask.scan.score import Scorer, Unit
 from unmask.scan.settings import ScanSettings
 
@@ -49,7 +50,8 @@ class RayEngine:
         self._settings, self._least, self._most = settings, least, most
         self._began = not ray.is_initialized()
         if self._began:
-            _start(address, most)
+            connect(address, cpus=most)
+        _be_quiet()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         desk = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here)
         self._desk = desk.remote(str(folder), settings.retries)
@@ -68,6 +70,8 @@ class RayEngine:
                 compute=ray.data.ActorPoolStrategy(min_size=self._least, max_size=self._most),
                 num_cpus=1,
             )
+            # Ray sets its loggers up when the first data set is made.
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             for batch in done.iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=1
             ):
@@ -90,18 +94,9 @@ class RayEngine:
             ray.shutdown()
 
 
-def _start(address: str | None, most: int) -> None:
-    # What is of no use to a command line: a web page, bars, and tales of how Ray is doing.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+def _be_quiet() -> None:
+    """Keep to ourselves how Ray is doing: the scan has a line of its own."""
     warnings.filterwarnings("ignore", module=r"ray\.data")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    own: dict[str, Any] = {} if address else {"num_cpus": most, "include_dashboard": False}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"There is no Ray cluster at {address or 'hand'}: {reason}") from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

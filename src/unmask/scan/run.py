@@ -14,6 +14,7 @@ from unmask.scan.ledger import Ledger, Settled
 from unmask.scan.plan import Plan
 from unmask.scan.schema import ANSWER, Row
 from unmask.scan.score import Unit
+from unmask.verdict.table import shorten
 
 UNIT = 32
 """Items that a worker gets at a time: few enough that all workers end at about the same time."""
@@ -59,8 +60,8 @@ def check_same(ledger: Ledger, facts: dict[str, object]) -> None:
             ledger.note(name, value)
         elif known != value:
             raise ScanError(
-                f"{ledger.folder} holds a scan with another {name} ({known}): give the same again, "
-                "or another folder."
+                f"{ledger.folder} holds a scan with another {name} ({shorten(str(known), 120)}): "
+                "give the same again, or another folder."
             )
 
 

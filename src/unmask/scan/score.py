@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from unmask.detector.card import ModelError
 from unmask.detector.detector import Detector
 from unmask.detector.ensemble import load_model
 from unmask.media.decode import Limits
@@ -60,7 +61,7 @@ class Scorer:
         settings: What is the same for every worker.
 
     Raises:
-        ModelError: The model cannot be loaded.
+        ModelError: The model cannot be loaded, or is another than the driver's.
     """
 
     def __init__(self, settings: ScanSettings) -> None:
@@ -76,6 +77,8 @@ class Scorer:
             trust=settings.trust,
         )
         self._model = self._detector.model.card.sha256
+        if settings.model_sha256 not in (None, self._model):
+            raise ModelError("A worker has another model than the driver (SHA-256 differs).")
         self._reader = Reader(settings.column, limits)
         # Reading waits for disks and networks, which costs no core.
         self._pool = ThreadPoolExecutor(settings.batch_size, thread_name_prefix="read")
@@ -100,7 +103,8 @@ class Scorer:
             if place in given_up:
                 error = (
                     "The picture ended its process or took longer than "
-                    f"{self._settings.file_seconds:g} s, {1 + self._settings.retries} times."
+                    f"{self._settings.file_seconds:g} s, each of the {self._settings.retries} "
+                    "times that it was tried alone."
                 )
                 desk.claim(unit.number, [sha for sha in [given_up[place]] if sha])
                 rows.append(self._row(_Read(item, None, error, given_up[place], 0.0)))

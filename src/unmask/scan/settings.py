@@ -16,6 +16,7 @@ class ScanSettings(BaseModel):
 
     Attributes:
         model: An ONNX file with its card beside it; None for the one that ships with unmask.
+        model_sha256: What its file has to be, on every machine; None for whatever is there.
         device: Where it runs.
         threads: Threads of one inference; the processes share the cores between them.
         threshold: As for `Detector`.
@@ -26,13 +27,14 @@ class ScanSettings(BaseModel):
         column: The column of Parquet sources that has the pictures; None to find it.
         batch_size: Pictures read ahead, and shown to the model in one call.
         file_seconds: What takes longer than this is ended, with its process.
-        retries: How often a picture that killed a worker is tried again, alone.
+        retries: How often a picture that kills workers is tried alone before it is given up.
         max_bytes: Largest encoded size of a picture.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: Path | None = None
+    model_sha256: str | None = None
     device: Device = "cpu"
     threads: int = Field(default=1, ge=1)
     threshold: float | None = Field(default=None, ge=0, le=1)

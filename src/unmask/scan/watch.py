@@ -16,6 +16,7 @@ log = logging.getLogger("unmask.scan")
 _EVERY_SECONDS = {True: 0.5, False: 30.0}
 """How often the line is told: on a terminal, and anywhere else."""
 _WINDOW_SECONDS = 60.0
+_LOG_SECONDS = 10.0
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Watch:
     memory: dict[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     _told: float = 0.0
+    _logged: float = field(default_factory=time.monotonic)
     _lately: deque[tuple[float, int]] = field(default_factory=deque)
     _width: int = 0
     _ended: float | None = None
@@ -57,8 +59,9 @@ class Watch:
             self._lately.popleft()
         if done.deaths:
             log.warning("workers died", extra={"deaths": done.deaths})
-        log.debug("unit done", extra={"unit": done.unit, "files": len(done.rows), "errors": errors,
-                                      "worker": done.worker, "memory": done.memory})  # fmt: skip
+        if now - self._logged >= _LOG_SECONDS:
+            self._logged = now
+            self.log("progress")
         for row in done.rows:
             if row.get("error"):
                 log.info("no answer", extra={"path": row["path"], "error": row["error"]})
@@ -88,8 +91,22 @@ class Watch:
             f"{self.errors:,} errors, {_duration(left)} left"
         )
 
+    def log(self, message: str) -> None:
+        """Log how far the scan is."""
+        log.info(
+            message,
+            extra={
+                "files": self.before + self.done,
+                "total": self.total,
+                "errors": self.errors,
+                "files_per_second": round(self.rate, 2),
+                "worker_bytes": dict(self.memory),
+            },
+        )
+
     def close(self) -> None:
         """Stop the clock, and take the line off a terminal."""
+        self.log("ended")
         self._ended = time.monotonic()
         if self.stream and self.stream.isatty():
             self._tell("")

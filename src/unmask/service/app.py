@@ -13,9 +13,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 import unmask
 from unmask.detector.ensemble import load_model
-from unmask.service.api import about, compat, detections
+from unmask.provenance.credentials import read_trust_list
+from unmask.service.api import about, compat, detections, videos
 from unmask.service.api.problems import BAD_FIELD, BUSY, Problem, kind_of
 from unmask.service.engine.engine import Engine, QueueFullError
+from unmask.service.engine.videos import Videos
 from unmask.service.page import routes as page
 from unmask.service.safety.bodies import BodyLimits
 from unmask.service.safety.headers import SafeHeaders
@@ -24,6 +26,7 @@ from unmask.service.safety.rates import Rates
 from unmask.service.safety.watch import Watch
 from unmask.service.services import Services
 from unmask.service.settings import Settings
+from unmask.service.store.answers import answerer
 from unmask.service.store.database import migrate, open_database
 from unmask.service.store.keys import Keys
 from unmask.service.store.pictures import Pictures
@@ -53,13 +56,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         model = await asyncio.to_thread(load_model, settings.model, settings.device)
         database = open_database(settings.url)
         await asyncio.to_thread(migrate, database)
+        evidence = _evidence_settings(settings)
         services = Services(
             settings,
             Engine(model, settings),
-            Store(database, model.card.sha256),
+            Store(database, answerer(model.card.sha256, *evidence)),
             Keys(database),
             Pictures(settings.pictures_dir),
             Rates(),
+            Videos(settings) if Videos.can(settings) else None,
+            evidence,
         )
         app.state.services = services
         forgetting = asyncio.create_task(
@@ -70,6 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         forgetting.cancel()
         with suppress(asyncio.CancelledError):
             await forgetting
+        if services.videos:
+            await services.videos.close()
         await services.engine.close()
         database.dispose()
 
@@ -81,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (detections.router, about.router, compat.router, page.router):
+    for router in (detections.router, videos.router, about.router, compat.router, page.router):
         app.include_router(router)
     page.mount(app)
     app.add_exception_handler(Problem, _problem)
@@ -92,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         BodyLimits,
         max_bytes=settings.max_body_bytes,
+        others=dict.fromkeys((videos.PLACE, page.VIDEO_PLACE), settings.max_video_body_bytes),
         seconds=settings.body_seconds,
         max_held=int(settings.held_mb * 2**20),
     )
@@ -106,6 +115,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Watch)
     app.add_middleware(SafeHeaders)
     return app
+
+
+def _evidence_settings(settings: Settings) -> tuple[str, ...]:
+    if not settings.provenance:
+        return ("no provenance",)
+    return (read_trust_list(settings.trust),) if settings.trust else ()
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -133,5 +148,5 @@ async def _bad_field(request: Request, error: Exception) -> Response:
 
 
 async def _busy(request: Request, error: Exception) -> Response:
-    detail = "More pictures are waiting than the service can hold; try again in a moment."
+    detail = "More files are waiting than the service can hold; try again in a moment."
     return page.problem_response(request, Problem(BUSY, detail, {"Retry-After": "2"}))

@@ -9,18 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from unmask.detector.calibration import CalibrationName
 from unmask.detector.card import ModelError
 from unmask.media.errors import PictureError, PictureTooLargeError
 from unmask.prepare.views import view_boxes
+from unmask.provenance.judge import judge
 from unmask.service.api.callers import Caller
 from unmask.service.api.problems import BAD_FIELD, NOT_A_PICTURE, TOO_LARGE, Problem
 from unmask.service.api.uploads import Upload
 from unmask.service.engine.engine import Answer, Done
-from unmask.service.engine.reading import UNCALIBRATED, read
+from unmask.service.engine.reading import UNCALIBRATED, pool, read
 from unmask.service.metrics import DETECTIONS
 from unmask.service.services import Services
 from unmask.service.store.store import Detection, New
+from unmask.video.read import video_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,11 @@ async def _ask(services: Services, data: bytes, *, preview: bool) -> Done | Prob
     except PictureTooLargeError as error:
         return Problem(TOO_LARGE, str(error))
     except PictureError as error:
+        if video_kind(data[:16]):
+            return Problem(
+                NOT_A_PICTURE,
+                "This is a video: send it to /v1/videos, or use the page's field for videos.",
+            )
         return Problem(NOT_A_PICTURE, str(error))
 
 
@@ -157,11 +166,14 @@ def result_of(
     )
     boxes = view_boxes(answer.height, answer.width, card.views)
     timings = fresh.timings if fresh else None
+    call = judge(reading.verdict, answer.evidence, forced=wish.threshold is not None)
+    branch = np.zeros_like(answer.fake_logits) if answer.branch is None else answer.branch
     return {
         "sha256": sha256,
         "width": answer.width,
         "height": answer.height,
-        "verdict": reading.verdict,
+        "verdict": call.call,
+        "decided_by": call.decided_by,
         "p_fake": round(reading.p_fake, 4),
         "calibration": wish.calibration or card.calibration.kind,
         "calibrated": wish.calibration != UNCALIBRATED,
@@ -172,14 +184,19 @@ def result_of(
         },
         "category": reading.category,
         "category_confidence": round(reading.category_confidence, 4),
+        "score": round(float(pool(answer.fake_logits)), 4),
+        "whole_picture_logit": round(float(branch.mean()), 4) if branch.any() else None,
         "views": [
             {
                 "kind": "whole" if card.views.whole and number == 0 else "crop",
                 "logit": round(float(logit), 4),
                 "box": {name: round(side, 1) for name, side in box._asdict().items()},
             }
-            for number, (logit, box) in enumerate(zip(answer.fake_logits, boxes, strict=True))
+            for number, (logit, box) in enumerate(
+                zip(answer.fake_logits - branch, boxes, strict=True)
+            )
         ],
+        "evidence": [one.to_json() for one in answer.evidence],
         "model": {"name": card.name, "sha256": card.sha256},
         "from_store": fresh is None,
         "explained": answer.maps is not None,

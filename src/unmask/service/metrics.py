@@ -33,6 +33,13 @@ PENDING = Gauge(
     "unmask_pending_pictures", "Pictures being worked on or waiting.",
     multiprocess_mode="livesum",
 )  # fmt: skip
+VIDEOS = Counter(
+    "unmask_videos", "Answered videos by verdict and by where the answer came from.",
+    ("verdict", "origin"),
+)  # fmt: skip
+PENDING_VIDEOS = Gauge(
+    "unmask_pending_videos", "Videos being judged or waiting.", multiprocess_mode="livesum"
+)
 DECODER_DEATHS = Counter(
     "unmask_decoder_deaths", "Decoding processes that a picture killed or that took too long."
 )

@@ -8,6 +8,7 @@ from typing import cast
 from fastapi import Request
 
 from unmask.service.engine.engine import Engine
+from unmask.service.engine.videos import Videos
 from unmask.service.safety.rates import Rates
 from unmask.service.settings import Settings
 from unmask.service.store.keys import Keys
@@ -17,7 +18,12 @@ from unmask.service.store.store import Store
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of one running service."""
+    """The parts of one running service.
+
+    Attributes:
+        videos: What judges videos; None where the service takes none.
+        evidence: What the evidence in answers depends on: whether it is read, and who may decide.
+    """
 
     settings: Settings
     engine: Engine
@@ -25,6 +31,8 @@ class Services:
     keys: Keys
     pictures: Pictures
     rates: Rates
+    videos: Videos | None
+    evidence: tuple[str, ...]
 
 
 def services_of(request: Request) -> Services:

@@ -14,6 +14,7 @@ from unmask.detector.calibration import CalibrationName
 from unmask.media.decode import DEFAULT_LIMITS, Limits
 
 _MIB = 2**20
+_FORM_BYTES = 64 * 1024
 
 
 def _split(value: object) -> object:
@@ -41,11 +42,18 @@ class Settings(BaseSettings):
         decoders: Worker processes that decode.
         decode_seconds: Time one picture may take to decode.
         decode_memory_mb: Address space of one decoding process, in MiB.
+        max_video_mb: Largest video, in MiB; 0 takes no videos.
+        video_workers: Videos judged at a time.
+        video_queue: Videos judged or waiting, from which on new ones are refused.
+        video_seconds: Time after which no more frames of a video are judged.
+        video_memory_mb: Address space of one process that judges a video, in MiB.
         queue: Pictures being worked on or waiting, from which on new ones are refused.
         held_mb: MiB of requests being received or answered, from which on more are refused.
         batch_size: Most pictures an inference.
         batch_wait_ms: How long a picture waits for others to join its batch.
         body_seconds: Time a request's body may take to arrive.
+        provenance: Whether what a file says of itself is read, and heeded in the verdict.
+        trust: Root certificates (PEM) of the signers whose credentials may decide; None for any.
         history: ``shared``: all who reach the service share one history, as fits one's own machine
             or a team behind a login. ``private``: each key, and each browser, sees its own.
         keep_results_days: Results older than this are deleted; 0 keeps them.
@@ -73,11 +81,18 @@ class Settings(BaseSettings):
     decoders: int = Field(default_factory=lambda: min(8, os.cpu_count() or 1), ge=1)
     decode_seconds: float = Field(default=10, gt=0)
     decode_memory_mb: int = Field(default=2048, ge=512)
+    max_video_mb: float = Field(default=100, ge=0, le=4096)
+    video_workers: int = Field(default=1, ge=1)
+    video_queue: int = Field(default=4, ge=1)
+    video_seconds: float = Field(default=45, gt=0)
+    video_memory_mb: int = Field(default=4096, ge=1024)
     queue: int = Field(default=256, ge=1)
     held_mb: float = Field(default=1024, gt=0)
     batch_size: int = Field(default=8, ge=1)
     batch_wait_ms: float = Field(default=2, ge=0)
     body_seconds: float = Field(default=60, gt=0)
+    provenance: bool = True
+    trust: Path | None = None
     history: Literal["shared", "private"] = "shared"
     keep_results_days: float = Field(default=0, ge=0)
     keep_pictures: bool = False
@@ -96,9 +111,19 @@ class Settings(BaseSettings):
         return Limits(int(self.max_file_mb * _MIB), int(self.max_megapixels * 1e6))
 
     @property
+    def max_video_bytes(self) -> int:
+        """Largest video, in bytes."""
+        return int(self.max_video_mb * _MIB)
+
+    @property
     def max_body_bytes(self) -> int:
         """Largest request: all its pictures and some room for the form around them."""
-        return self.max_files * self.limits.max_bytes + 64 * 1024
+        return self.max_files * self.limits.max_bytes + _FORM_BYTES
+
+    @property
+    def max_video_body_bytes(self) -> int:
+        """Largest request with a video."""
+        return self.max_video_bytes + _FORM_BYTES
 
     @property
     def url(self) -> str:

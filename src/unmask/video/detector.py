@@ -33,6 +33,10 @@ _BATCH = 4
 _MOMENTS = 6
 _MOMENT_SIDE = 320
 _APART = 1.0
+_A_STRETCH = (
+    "As a whole it would be called real, but a stretch of it would be called fake by itself: "
+    "hence unsure."
+)
 
 Progress = Callable[[float, float | None], None]
 """Called with the seconds of the video that are done, and its length where it is known."""
@@ -105,10 +109,17 @@ class VideoDetector:
         p_fake, low, high = probability(
             np.array([pooled, *pooled_interval(values, self._pool)])
         ).tolist()
-        call, decided_by = self.detector.call(
-            float(self.detector.banded(np.array([pooled]))[0]), evidence
-        )
         duration = video.duration or frames[-1].time
+        times = np.array([frame.time for frame in frames])
+        banded = self.detector.banded(values)
+        end = min(duration, self._limits.max_seconds)
+        of_whole = float(self.detector.banded(np.array([pooled]))[0])
+        real_below, fake_from = self.detector.real_below, self.detector.fake_from
+        if of_whole < real_below < fake_from and find_segments(times, banded, fake_from, end):
+            # A short fake in a long video hardly moves the mean.
+            of_whole = real_below
+            video.notes.append(_A_STRETCH)
+        call, decided_by = self.detector.call(of_whole, evidence)
         return VideoVerdict(
             path=name,
             verdict=call,
@@ -121,14 +132,7 @@ class VideoDetector:
             height=shape[0],
             codec=video.codec,
             frames=tuple(frames),
-            segments=tuple(
-                find_segments(
-                    np.array([frame.time for frame in frames]),
-                    self.detector.banded(values),
-                    self.detector.threshold,
-                    min(duration, self._limits.max_seconds),
-                )
-            ),
+            segments=tuple(find_segments(times, banded, self.detector.threshold, end)),
             tracks=tuple(tracker.tracks),
             moments=moments.found(),
             evidence=evidence,

@@ -17,6 +17,7 @@ from PIL import Image
 
 from unmask.media.decode import SMALLEST_SIDE, Pixels
 from unmask.media.errors import PictureError
+from unmask.media.find import is_picture
 
 SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".webp", ".png", ".apng")
@@ -148,15 +149,27 @@ def _open(file: str | Path | bytes, limits: VideoLimits) -> BinaryIO:
     return stream
 
 
-def _kind(head: bytes, stream: BinaryIO) -> str:
+def video_kind(head: bytes) -> str | None:
+    """Name the container whose first 16 bytes these are, of those that hold videos alone."""
+    if is_picture(head):
+        return None
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return "mov"
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return "matroska"
-    if head.startswith(b"GIF8"):
-        return "gif"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return "avi"
+    return None
+
+
+def _kind(head: bytes, stream: BinaryIO) -> str:
+    if head[4:8] == b"ftyp":
+        return "mov"  # Also where the brand is a picture's: AVIF and HEIC may hold sequences.
+    kind = video_kind(head)
+    if kind:
+        return kind
+    if head.startswith(b"GIF8"):
+        return "gif"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "webp"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

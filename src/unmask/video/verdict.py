@@ -80,7 +80,7 @@ class VideoVerdict:
         tracks: Faces followed over time.
         moments: The frames that look most fake, the most suspicious first.
         evidence: What the file says of itself.
-        notes: What was left out, in sentences.
+        notes: What was left out, and what the verdict heeds beside the pool, in sentences.
         error: One sentence that says why there is no answer.
         seconds: Time spent.
     """

@@ -23,7 +23,7 @@ from unmask.service.api.uploads import form_of, uploads_in
 from unmask.service.detect import Outcome, Wish, detect
 from unmask.service.heatmap import Head, heatmap_png
 from unmask.service.services import services_of
-from unmask.service.store.store import Detection
+from unmask.service.store.store import VIDEO, Detection
 
 router = APIRouter(prefix="/v1", tags=["detections"])
 May = Annotated[Caller, Depends(caller_with("detect"))]
@@ -115,7 +115,13 @@ async def history(
     if caller.owner == NOBODY:
         return HistoryOut(detections=[], total=0, next=None)
     page = await asyncio.to_thread(
-        services.store.page, caller.owner, search=q, verdict=verdict, before=before, limit=limit
+        services.store.page,
+        caller.owner,
+        search=q,
+        verdict=verdict,
+        videos=False,
+        before=before,
+        limit=limit,
     )
     return HistoryOut(
         detections=[detection_out(one, services) for one in page.detections],
@@ -207,12 +213,26 @@ async def picture(request: Request, id: str, caller: May) -> Response:
     return Response(small, media_type="image/webp", headers=_BRIEFLY)
 
 
-async def find(request: Request, id: str) -> Detection:
-    """Return a detection by its id; raises Problem where there is none."""
+async def find(request: Request, id: str, *, video: bool | None = False) -> Detection:
+    """Return what was asked about by its id.
+
+    Args:
+        request: Who asks.
+        id: Its public name.
+        video: Whether it is on a video; None where either will do.
+
+    Raises:
+        Problem: There is no such.
+    """
     found = await asyncio.to_thread(services_of(request).store.get, id)
-    if found is None:
+    if found is None or (video is not None and is_video(found) != video):
         raise _no_such()
     return found
+
+
+def is_video(detection: Detection) -> bool:
+    """Say whether a result is on a video."""
+    return bool(detection.result["category"] == VIDEO)
 
 
 def first_problem(outcomes: list[Outcome]) -> Problem:

@@ -7,8 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from unmask.provenance.finding import Finding
+from unmask.service.engine.videos import Found
 from unmask.service.services import Services
 from unmask.service.store.store import Detection
+from unmask.video.sample import Sampling
 
 
 class Band(BaseModel):
@@ -28,12 +31,10 @@ class Box(BaseModel):
 
 
 class ViewOut(BaseModel):
-    """How far one view of the picture pulls the score."""
+    """What the network for views says of one view of the picture, by itself."""
 
     kind: Literal["whole", "crop"]
-    logit: float = Field(
-        description="up towards fake; the mean over views is the score that is calibrated"
-    )
+    logit: float = Field(description="up towards fake, down towards real")
     box: Box
 
 
@@ -72,18 +73,69 @@ class DetectionOut(BaseModel):
     width: int
     height: int
     verdict: Literal["real", "fake", "unsure"]
-    p_fake: float = Field(description="probability that the picture was made or altered by AI")
+    decided_by: Literal["pixels", "credential", "metadata"] = Field(
+        "pixels", description="what the verdict rests on"
+    )
+    p_fake: float = Field(
+        description="probability from the pixels alone that the picture was made or altered by AI"
+    )
     calibration: str = Field(description="how the probability was read")
     calibrated: bool
     threshold: float | None = Field(description="as asked for; null where the band decided")
     band: Band
     category: str
     category_confidence: float
+    score: float | None = Field(
+        None,
+        description="what is calibrated: the mean of the views' logits plus `whole_picture_logit`",
+    )
+    whole_picture_logit: float | None = Field(
+        None,
+        description="of the branch of the model that looks at the whole picture once; null where "
+        "the model has none",
+    )
     views: list[ViewOut]
+    evidence: list[Finding] = Field([], description="what the file says of itself")
     model: ModelName
     from_store: bool = Field(description="whether these bytes had been answered before")
     timings: Timings
     links: Links
+
+
+class VideoLinks(BaseModel):
+    """Where more is."""
+
+    self: str
+    page: str = Field(description="the result for people, printable")
+    timeline_csv: str
+    timeline_png: str
+
+
+class VideoOut(Found):
+    """One answered video."""
+
+    id: str
+    created: str = Field(description="ISO 8601, UTC")
+    name: str = Field(description="the file's name as it was sent")
+    sha256: str = Field(description="of the video's bytes")
+    category: Literal["video"]
+    sampling: Sampling
+    calibration: str = Field(description="how probabilities were read")
+    calibrated: bool
+    band: Band
+    threshold: float = Field(description="from this p_fake on a frame looks rather fake")
+    model: ModelName
+    from_store: bool = Field(description="whether these bytes had been answered before")
+    total_ms: float = Field(description="from the end of the upload to the answer")
+    links: VideoLinks
+
+
+class VideoHistoryOut(BaseModel):
+    """The videos of a history, newest first, without their timelines."""
+
+    videos: list[VideoOut]
+    total: int
+    next: int | None = Field(description="pass as `before` for the next page; null on the last")
 
 
 class ProblemOut(BaseModel):
@@ -130,9 +182,7 @@ def detection_out(detection: Detection, services: Services) -> DetectionOut:
     kept = services.pictures.has(result["sha256"])
     return DetectionOut(
         id=detection.id,
-        created=datetime.fromtimestamp(detection.created / 1000, UTC).isoformat(
-            timespec="milliseconds"
-        ),
+        created=_time(detection),
         name=detection.name,
         links=Links(
             self=place,
@@ -142,3 +192,25 @@ def detection_out(detection: Detection, services: Services) -> DetectionOut:
         ),
         **{name: value for name, value in result.items() if name != "explained"},
     )
+
+
+def video_out(detection: Detection) -> VideoOut:
+    """Return what goes out for a video."""
+    place = f"/v1/videos/{detection.id}"
+    return VideoOut(
+        id=detection.id,
+        created=_time(detection),
+        name=detection.name,
+        links=VideoLinks(
+            self=place,
+            page=f"/detections/{detection.id}",
+            timeline_csv=f"{place}/timeline.csv",
+            timeline_png=f"{place}/timeline.png",
+        ),
+        **detection.result,
+    )
+
+
+def _time(detection: Detection) -> str:
+    made = datetime.fromtimestamp(detection.created / 1000, UTC)
+    return made.isoformat(timespec="milliseconds")

@@ -67,10 +67,28 @@ async def uploads_in(form: FormData, settings: Settings) -> list[Upload]:
     return uploads
 
 
+def video_in(form: FormData) -> UploadFile:
+    """Take the one video out of a form.
+
+    Raises:
+        Problem: There is none, or more than one.
+    """
+    found = [value for field, value in form.multi_items() if field in FIELDS]
+    file = found[0] if len(found) == 1 else None
+    # A browser sends an empty file without a name for a form whose file was not chosen.
+    if not isinstance(file, UploadFile) or not (file.filename or file.size):
+        raise Problem(BAD_FIELD, "Send one video in a field called 'file'.")
+    return file
+
+
+def shown_name(file: UploadFile) -> str:
+    """Return a file's name as it is shown: control characters do nobody any good in a list."""
+    name = file.filename or "file"
+    return "".join(char if char.isprintable() else "�" for char in name)
+
+
 async def _read(file: UploadFile, settings: Settings) -> Upload:
-    name = file.filename or "picture"
-    # Control characters do nobody any good in a list of names.
-    name = "".join(char if char.isprintable() else "�" for char in name)
+    name = shown_name(file)
     if (file.size or 0) > settings.limits.max_bytes:
         return Upload(
             name,

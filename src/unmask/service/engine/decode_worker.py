@@ -6,42 +6,72 @@ from it and nothing else.
 
 A request is ``>BI`` (whether a preview is wanted, the picture's size) and the picture. An answer is
 ``>BI`` (status, the size of the rest) and the rest: a sentence where the status is not `OK`, else
-``>III`` (width, height, the views' size), the views and the preview, a WebP.
+``>IIII`` (width, height, the views' size, the findings' size), the views, the findings on what the
+file says of itself as JSON, and the preview, a WebP.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import resource
 import struct
 import sys
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
 from unmask.media.decode import Limits, Pixels, decode
 from unmask.media.errors import PictureError, PictureTooLargeError
 from unmask.prepare.views import ViewPlan, make_views
+from unmask.provenance.credentials import read_trust_list
+from unmask.provenance.inspect import inspect_bytes
 
-REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">III")
+REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">IIII")
 READY = b"\x2a"
 OK, UNREADABLE, TOO_LARGE = range(3)
 PREVIEW_SIDE = 1024
+NO_PROVENANCE, ANY_SIGNER = "-", ""
+"""Given instead of a trust list: not to read what files say, or to let any signer decide."""
 _GRACE = 2
+
+
+class Work(NamedTuple):
+    """What is made of a picture.
+
+    Attributes:
+        plan: Which views are cut.
+        limits: What the picture may cost.
+        reads_provenance: Whether to read what the file says of itself.
+        trust: Root certificates in PEM of the signers that may decide; None for any.
+    """
+
+    plan: ViewPlan
+    limits: Limits
+    reads_provenance: bool = True
+    trust: str | None = None
 
 
 def main() -> None:
     """Set this process's limits and answer until standard input ends."""
     plan = ViewPlan.model_validate_json(sys.argv[1])
     max_bytes, max_pixels, memory, seconds = (int(argument) for argument in sys.argv[2:6])
+    trust = sys.argv[6]
+    work = Work(
+        plan,
+        Limits(max_bytes, max_pixels),
+        trust != NO_PROVENANCE,
+        None if trust in (NO_PROVENANCE, ANY_SIGNER) else read_trust_list(Path(trust)),
+    )
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # It has all the files it needs, and writes none.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    serve(sys.stdin.buffer, sys.stdout.buffer, plan, Limits(max_bytes, max_pixels), seconds)
+    serve(sys.stdin.buffer, sys.stdout.buffer, work, seconds)
 
 
-def serve(source: BinaryIO, sink: BinaryIO, plan: ViewPlan, limits: Limits, seconds: int) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, work: Work, seconds: int) -> None:
     """Answer requests from ``source`` on ``sink`` until it ends."""
     sink.write(READY)
     sink.flush()
@@ -53,7 +83,7 @@ def serve(source: BinaryIO, sink: BinaryIO, plan: ViewPlan, limits: Limits, seco
         allowed = int(used.ru_utime + used.ru_stime) + seconds + _GRACE
         resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))
         try:
-            status, body = OK, answer(data, plan, limits, preview=bool(preview))
+            status, body = OK, answer(data, work, preview=bool(preview))
         except PictureTooLargeError as problem:
             status, body = TOO_LARGE, str(problem).encode()
         except PictureError as problem:
@@ -64,12 +94,16 @@ def serve(source: BinaryIO, sink: BinaryIO, plan: ViewPlan, limits: Limits, seco
         sink.flush()
 
 
-def answer(data: bytes, plan: ViewPlan, limits: Limits, *, preview: bool) -> bytes:
+def answer(data: bytes, work: Work, *, preview: bool) -> bytes:
     """Decode one picture and return the body of its answer."""
-    pixels = decode(data, limits)
-    views = make_views(pixels, plan).tobytes()
-    head = SHAPE.pack(pixels.shape[1], pixels.shape[0], len(views))
-    return head + views + (make_preview(pixels) if preview else b"")
+    pixels = decode(data, work.limits)
+    views = make_views(pixels, work.plan).tobytes()
+    found = []
+    if work.reads_provenance:
+        found = inspect_bytes(data, trust=work.trust, limits=work.limits)
+    findings = json.dumps([one.to_json() for one in found]).encode() if found else b""
+    head = SHAPE.pack(pixels.shape[1], pixels.shape[0], len(views), len(findings))
+    return head + views + findings + (make_preview(pixels) if preview else b"")
 
 
 def make_preview(pixels: Pixels) -> bytes:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from unmask.media.decode import Limits
 from unmask.media.errors import PictureError, PictureTooLargeError
 from unmask.prepare.views import ViewPlan, Views
+from unmask.provenance.finding import Finding
 from unmask.service.engine import decode_worker as worker
 
 _START_SECONDS = 30
+# Beside its views an answer has a small preview and findings, whose fields are cut short.
+_MOST_BESIDE = 16 * 2**20
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+_BROKEN = "The picture broke its decoder and cannot be read."
 _BUFFER = 2**20
 # One thread a worker: there are as many workers as are to run at a time.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-_KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
+KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
+"""What processes of ours are told of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +40,14 @@ class Decoded:
         views: uint8, shape (views, size, size, 3).
         width: Of the whole picture, upright, in pixels.
         height: Of the whole picture, upright, in pixels.
+        evidence: What the file says of itself, the strongest first.
         preview: A small WebP without metadata; empty where none was asked for.
     """
 
     views: Views
     width: int
     height: int
+    evidence: tuple[Finding, ...]
     preview: bytes
 
 
@@ -48,9 +59,18 @@ class Decoders:
     """
 
     def __init__(
-        self, plan: ViewPlan, limits: Limits, *, count: int, seconds: float, memory_mb: int
+        self,
+        plan: ViewPlan,
+        limits: Limits,
+        *,
+        count: int,
+        seconds: float,
+        memory_mb: int,
+        provenance: bool = True,
+        trust: Path | None = None,
     ) -> None:
         self._plan, self._seconds = plan, seconds
+        self._most = plan.count * plan.size**2 * 3 + _MOST_BESIDE
         self._command = [
             sys.executable,
             "-m",
@@ -60,6 +80,7 @@ class Decoders:
             str(limits.max_pixels),
             str(memory_mb * 2**20),
             str(int(seconds) + 1),
+            str(trust or worker.ANY_SIGNER) if provenance else worker.NO_PROVENANCE,
         ]
         self._count = count
         self._free: asyncio.Queue[Process | None] = asyncio.Queue()
@@ -91,15 +112,17 @@ class Decoders:
                 process = None
             process = process or await self._spawn()
             async with asyncio.timeout(self._seconds):
-                status, body = await _ask(process, data, preview)
+                status, body = await _ask(process, data, preview, self._most)
+                decoded = self._read(body) if status == worker.OK else None
             answered = True
         except TimeoutError:
             raise PictureError(
                 f"The picture takes longer than the limit of {self._seconds:g} s to decode."
             ) from None
-        # RuntimeError: uvloop's word for a pipe that was closed meanwhile.
-        except (OSError, RuntimeError, asyncio.IncompleteReadError):
-            raise PictureError("The picture broke its decoder and cannot be read.") from None
+        # RuntimeError: uvloop's word for a pipe that was closed meanwhile. ValueError and
+        # struct.error: it says what it should not, as one would that a picture has taken over.
+        except (OSError, RuntimeError, asyncio.IncompleteReadError, ValueError, struct.error):
+            raise PictureError(_BROKEN) from None
         finally:
             if not answered:
                 # Also where the caller gave up: the process is in the middle of a picture.
@@ -109,20 +132,22 @@ class Decoders:
                     await asyncio.shield(self._end(process))
             else:
                 self._free.put_nowait(process)
-        if status != worker.OK:
+        if decoded is None:
             kind = PictureTooLargeError if status == worker.TOO_LARGE else PictureError
             raise kind(body.decode("utf-8", "replace"))
-        return self._read(body)
+        return decoded
 
     def _read(self, body: bytes) -> Decoded:
-        width, height, size = worker.SHAPE.unpack_from(body)
+        width, height, size, said = worker.SHAPE.unpack_from(body)
         start = worker.SHAPE.size
         shape = (self._plan.count, self._plan.size, self._plan.size, 3)
         views = np.frombuffer(body, np.uint8, size, start).reshape(shape)
-        return Decoded(views, width, height, body[start + size :])
+        findings, rest = body[start + size :][:said], body[start + size + said :]
+        evidence = _FINDINGS.validate_json(findings) if findings else ()
+        return Decoded(views, width, height, evidence, rest)
 
     async def _spawn(self) -> Process:
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=PIPE,
@@ -154,7 +179,7 @@ class Decoders:
         process._transport.close()  # type: ignore[attr-defined]
 
 
-async def _ask(process: Process, data: bytes, preview: bool) -> tuple[int, bytes]:
+async def _ask(process: Process, data: bytes, preview: bool, most: int) -> tuple[int, bytes]:
     sink, source = process.stdin, process.stdout
     if sink is None or source is None:
         raise OSError("The process has no pipes.")
@@ -162,4 +187,6 @@ async def _ask(process: Process, data: bytes, preview: bool) -> tuple[int, bytes
     sink.write(data)
     await sink.drain()
     status, size = worker.ANSWER.unpack(await source.readexactly(worker.ANSWER.size))
+    if size > most:
+        raise ValueError("The process says more than it has to say.")
     return status, await source.readexactly(size)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unmask.detector.base import ViewModel
 from unmask.explain.methods import class_activation
 from unmask.prepare.views import Views, normalise
+from unmask.provenance.finding import Finding
 from unmask.service.engine.batcher import Batcher
 from unmask.service.engine.decoders import Decoders
 from unmask.service.metrics import BATCH_SIZE, DECODER_DEATHS, PENDING
@@ -34,6 +35,9 @@ class Answer:
         category_logits: Shape (views, categories).
         maps: Evidence by head (fake, then the categories), view and place, shape
             (heads, views, rows, columns); None where the model cannot be explained.
+        branch: What of ``fake_logits`` came from a branch that looks at whole pictures, shape
+            (views,); None where that is not known.
+        evidence: What the file says of itself, the strongest first.
     """
 
     width: int
@@ -41,6 +45,8 @@ class Answer:
     fake_logits: NDArray[np.float32]
     category_logits: NDArray[np.float32]
     maps: NDArray[np.float16] | None
+    branch: NDArray[np.float32] | None = None
+    evidence: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,12 @@ class Done:
     preview: bytes
 
 
-_Logits = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float16] | None]
+_Logits = tuple[
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float16] | None,
+    NDArray[np.float32] | None,
+]
 
 
 class Engine:
@@ -87,6 +98,8 @@ class Engine:
             count=settings.decoders,
             seconds=settings.decode_seconds,
             memory_mb=settings.decode_memory_mb,
+            provenance=settings.provenance,
+            trust=settings.trust,
         )
         self._batcher = Batcher(
             self._run, most=settings.batch_size, wait=settings.batch_wait_ms / 1000
@@ -140,9 +153,9 @@ class Engine:
         decode_ms = 1000 * (time.perf_counter() - started)
         batched = await self._batcher.submit(decoded.views)
         BATCH_SIZE.observe(batched.size)
-        fake, category, maps = batched.answer
+        fake, category, maps, branch = batched.answer
         return Done(
-            Answer(decoded.width, decoded.height, fake, category, maps),
+            Answer(decoded.width, decoded.height, fake, category, maps, branch, decoded.evidence),
             Timings(decode_ms, 1000 * batched.waited, 1000 * batched.ran),
             decoded.preview,
         )
@@ -159,9 +172,10 @@ class Engine:
         views, counts = np.concatenate(batch), [len(one) for one in batch]
         ends = np.cumsum(counts)[:-1]
         maps: NDArray[np.float16] | None = None
+        branch: NDArray[np.float32] | None = None
         if self.model.explains:
             found = self.model.features(normalise(views, self.model.card.scale), counts)
-            fake, category = found.fake_logits, found.category_logits
+            fake, category, branch = found.fake_logits, found.category_logits, found.branch
             maps = np.stack(
                 [class_activation(found.maps, head, "cam") for head in found.heads]
             ).astype(np.float16)
@@ -172,6 +186,7 @@ class Engine:
                 np.split(fake, ends),
                 np.split(category, ends),
                 [None] * len(batch) if maps is None else np.split(maps, ends, axis=1),
+                [None] * len(batch) if branch is None else np.split(branch, ends),
                 strict=True,
             )
         )

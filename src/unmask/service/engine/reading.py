@@ -69,8 +69,7 @@ def read(
         "fake" if p_on_card >= fake_from else "real" if p_on_card < real_below else "unsure"
     )
     if threshold is None and calibrate is not card.calibration:
-        ends = np.array([logit_at(card.calibration, end) for end in (real_below, fake_from)])
-        real_below, fake_from = (float(end) for end in calibrate(ends))
+        real_below, fake_from = band_on(card, calibrate)
     # A model that tells no categories says other.
     shares = softmax(category) if card.categories else np.zeros(1)
     likeliest = int(shares.argmax())
@@ -84,6 +83,15 @@ def read(
         category=card.categories[likeliest] if named else CATEGORY_OTHER,
         category_confidence=confidence,
     )
+
+
+def band_on(card: ModelCard, calibrate: Calibration) -> tuple[float, float]:
+    """Return the card's band, carried over to another calibration of its own."""
+    if calibrate is card.calibration:
+        return card.real_below, card.fake_from
+    ends = [logit_at(card.calibration, end) for end in (card.real_below, card.fake_from)]
+    real_below, fake_from = calibrate(np.array(ends)).tolist()
+    return real_below, fake_from
 
 
 def logit_at(calibration: Calibration, p_fake: float) -> float:

@@ -23,18 +23,22 @@ from unmask.service.api.callers import (
     identify,
     require,
 )
-from unmask.service.api.detections import Before, find, first_problem
+from unmask.service.api.detections import Before, find, first_problem, is_video
 from unmask.service.api.problems import NO_KEY, Problem
-from unmask.service.api.schemas import detection_out
-from unmask.service.api.uploads import form_of, uploads_in
+from unmask.service.api.schemas import detection_out, video_out
+from unmask.service.api.uploads import form_of, uploads_in, video_in
 from unmask.service.detect import Wish, detect
 from unmask.service.page.reference import reference
 from unmask.service.page.words import HERE, templates
-from unmask.service.services import services_of
-from unmask.service.store.store import Page
+from unmask.service.services import Services, services_of
+from unmask.service.store.store import Detection, Page
+from unmask.service.video import COST, judge_video, videos_of
+from unmask.video.read import SUFFIXES as VIDEO_SUFFIXES
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 _ACCEPT = ",".join(("image/*", *sorted(SUFFIXES)))
+_ACCEPT_VIDEOS = ",".join(("video/*", *sorted(VIDEO_SUFFIXES)))
+VIDEO_PLACE = "/video"
 _A_YEAR = 365 * 86_400
 _API = ("/v1/", "/predict", "/debug", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _ROWS = 50
@@ -73,7 +77,11 @@ async def home(request: Request) -> Response:
     """The page where people ask."""
     if services_of(request).settings.require_key:
         await identify(request)
-    response = _page(request, "home.html", "/", accept=_ACCEPT)
+    videos = services_of(request).videos is not None
+    accept = f"{_ACCEPT},{_ACCEPT_VIDEOS}" if videos else _ACCEPT
+    response = _page(
+        request, "home.html", "/", accept=accept, accept_videos=_ACCEPT_VIDEOS, videos=videos
+    )
     _know_again(request, response)
     return response
 
@@ -115,10 +123,25 @@ async def result(
 ) -> Response:
     """One result, printable; or its card alone, for the scripts of the first page."""
     require(await identify(request), "detect")
-    detection = detection_out(await find(request, id), services_of(request)).model_dump()
+    shown = _shown(await find(request, id, video=None), services_of(request))
     if part:
-        return _page(request, "part.html", "", detection=detection, fresh=True)
-    return _page(request, "result.html", "", outcomes=[{"detection": detection, "preview": None}])
+        return _page(request, "part.html", "", detection=shown, fresh=True)
+    outcome = {"detection": shown, "preview": None, "pictures": ()}
+    return _page(request, "result.html", "", outcomes=[outcome])
+
+
+@router.post(VIDEO_PLACE)
+async def ask_about_video(request: Request) -> Response:
+    """The plain form for a video: upload, then see the result."""
+    services = services_of(request)
+    videos_of(services)
+    caller = require(await identify(request), "detect")
+    caller.admit(services, COST)
+    async with form_of(request, services.settings) as form:
+        detection, pictures = await judge_video(services, caller, video_in(form), "uniform")
+    # Shown once and not kept: the small pictures travel inside the page.
+    outcome = {"detection": _shown(detection, services), "pictures": pictures}
+    return _page(request, "result.html", "/", outcomes=[outcome])
 
 
 @router.get("/history")
@@ -145,7 +168,7 @@ async def history(
         request,
         "history.html",
         "/history",
-        detections=[detection_out(one, services).model_dump() for one in page.detections],
+        detections=[_shown(one, services) for one in page.detections],
         total=page.total,
         next=page.next,
         first=before is None,
@@ -202,6 +225,13 @@ async def use_key(request: Request) -> Response:
         return _page(request, "key.html", "", status=401, wrong=True)
     _set_cookie(request, response, KEY_COOKIE, secret)
     return response
+
+
+def _shown(detection: Detection, services: Services) -> dict[str, Any]:
+    """Return a result as templates take it."""
+    if is_video(detection):
+        return video_out(detection).model_dump()
+    return detection_out(detection, services).model_dump()
 
 
 async def _delete(request: Request, caller: Caller, id: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,12 +19,31 @@ _DRAIN_SECONDS = 5.0
 class BodyLimits:
     """Refuses bodies that are too large or too slow, before anybody holds them in memory.
 
+    A body may take ``seconds``, and a second more for each MiB it says it has: a video over a slow
+    line needs them.
+
+    Args:
+        app: What is protected.
+        max_bytes: Of one body.
+        seconds: Time one may take.
+        max_held: Of all bodies together.
+        others: Of one body, at other paths.
+
     Attributes:
         held: Bytes of the requests that are being received or answered now.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float, max_held: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        seconds: float,
+        max_held: int,
+        others: Mapping[str, int] | None = None,
+    ) -> None:
         self.app, self.max_bytes, self.seconds = app, max_bytes, seconds
+        self.others = others or {}
         self.max_held, self.held = max_held, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,9 +51,8 @@ class BodyLimits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        too_large = Problem(
-            TOO_LARGE, f"A request may have at most {self.max_bytes / 2**20:.3g} MiB."
-        )
+        most = self.others.get(scope["path"], self.max_bytes)
+        too_large = Problem(TOO_LARGE, f"A request may have at most {most / 2**20:.3g} MiB.")
         headers = dict(scope["headers"])
         try:
             declared = int(headers.get(b"content-length", b"0"))
@@ -41,11 +60,12 @@ class BodyLimits:
             problem = Problem(BAD_REQUEST, "The Content-Length is not a number.")
             await problem.response()(scope, receive, send)
             return
-        if declared > self.max_bytes:
+        if declared > most:
             await _drain(receive)
             await too_large.response()(scope, receive, send)
             return
-        until = time.monotonic() + self.seconds
+        seconds = self.seconds + declared // 2**20
+        until = time.monotonic() + seconds
         got, answering = 0, False
         complete = False
 
@@ -60,13 +80,13 @@ class BodyLimits:
             except TimeoutError:
                 raise Problem(
                     TOO_SLOW,
-                    f"The request did not arrive within {self.seconds:g} s.",
+                    f"The request did not arrive within {seconds:g} s.",
                     {"Connection": "close"},
                 ) from None
             got += len(message.get("body", b""))
             self.held += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if got > self.max_bytes:
+            if got > most:
                 complete = complete or await _drain(receive)
                 raise too_large
             # One request may be larger than that, where it is alone.

@@ -15,10 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from unmask.service.engine.engine import Answer
-from unmask.service.store.answers import pack, unpack
+from unmask.service.store.answers import VideoAnswer, pack, unpack, unpack_video
 from unmask.service.store.tables import AnswerRow, DetectionRow
 
 T = TypeVar("T")
+
+VIDEO = "video"
+"""What stands for the category of a video, which tells it from a picture."""
 
 _NAME_LENGTH = 255
 _TRIES = 20
@@ -31,7 +34,7 @@ class _GoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One picture that somebody asked about.
+    """One picture or video that somebody asked about.
 
     Attributes:
         id: The public name.
@@ -54,14 +57,14 @@ class New:
 
     Attributes:
         name: The file's name as it was sent.
-        sha256: Of the picture's bytes.
+        sha256: Of the file's bytes.
         answer: What the model said.
         result: What goes out.
     """
 
     name: str
     sha256: str
-    answer: Answer
+    answer: Answer | VideoAnswer
     result: dict[str, Any]
 
 
@@ -81,12 +84,16 @@ class Page:
 
 
 class Store:
-    """The memory, for one model. All methods block; call them from a thread."""
+    """The memory, for what one model says. All methods block; call them from a thread."""
 
     def __init__(self, engine: Engine, model: str) -> None:
-        """Take a database with its tables made, and the model's SHA-256."""
+        """Take a database with its tables made, and a name from `answers.answerer`."""
         self._engine, self._model = engine, model
         self._reading = engine.execution_options(writes=False)
+
+    def of(self, answerer: str) -> Store:
+        """Return the same memory for what another one says."""
+        return Store(self._engine, answerer)
 
     def ping(self) -> None:
         """Ask the database for something; raises what SQLAlchemy raises where it is gone."""
@@ -102,6 +109,14 @@ class Store:
                 )
             )
             return {row.sha256: unpack(row.arrays) for row in rows}
+
+    def video(self, sha256: str) -> VideoAnswer | None:
+        """Return what was found in the video with this hash, where it was asked about."""
+        with Session(self._reading) as session:
+            row = session.scalar(
+                select(AnswerRow).where(AnswerRow.sha256 == sha256, AnswerRow.model == self._model)
+            )
+            return unpack_video(row.arrays) if row else None
 
     def add(self, owner: str, news: Sequence[New]) -> list[Detection]:
         """Remember detections; in one transaction, in order."""
@@ -136,7 +151,7 @@ class Store:
             return _detection(row) if row else None
 
     def answer(self, id: str) -> Answer | None:
-        """Return the answer behind a detection, whichever model gave it."""
+        """Return the answer behind a picture's detection, whichever model gave it."""
         if not _ID.fullmatch(id):
             return None
         with Session(self._reading) as session:
@@ -153,6 +168,7 @@ class Store:
         *,
         search: str = "",
         verdict: str | None = None,
+        videos: bool | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> Page:
@@ -162,6 +178,7 @@ class Store:
             owner: Whose.
             search: Only names that contain this, in any case.
             verdict: Only these.
+            videos: Only videos, or only pictures.
             before: Where the page starts, from the page before it.
             limit: Most detections.
         """
@@ -172,6 +189,8 @@ class Store:
             chosen = chosen.where(DetectionRow.name.icontains(search, autoescape=True))
         if verdict:
             chosen = chosen.where(DetectionRow.verdict == verdict)
+        if videos is not None:
+            chosen = chosen.where((DetectionRow.category == VIDEO) == videos)
         with Session(self._reading) as session:
             total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
             if before is not None:

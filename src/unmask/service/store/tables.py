@@ -39,7 +39,7 @@ class AnswerRow(Base):
 
     Attributes:
         sha256: Of the picture's bytes.
-        model: SHA-256 of the model's file.
+        model: Name of what answered, a hash of the model and of what else answers depend on.
         arrays: The logits and maps, as `answers.pack` packs them.
     """
 
@@ -53,7 +53,7 @@ class AnswerRow(Base):
 
 
 class DetectionRow(Base):
-    """One picture that somebody asked about.
+    """One picture or video that somebody asked about.
 
     Attributes:
         number: Counts up; pages of a history go by it.
@@ -61,6 +61,7 @@ class DetectionRow(Base):
         owner: Whose history it is in.
         name: The file's name as it was sent; shown, never used for a path.
         created: Milliseconds since 1970.
+        category: What the picture shows, ``video`` for a video.
         result: What went out, but for the fields above.
     """
 

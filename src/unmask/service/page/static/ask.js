@@ -1,6 +1,6 @@
-// Choose, drop, paste or photograph pictures; each gets a card at once and its answer in time.
-import { dress, showPicture } from "./card.js";
-import { Refused, send, tooLarge } from "./send.js";
+// Choose, drop, paste or photograph pictures and videos; each gets a card at once and its answer in time.
+import { dress, showMoments, showPicture, showVideo } from "./card.js";
+import { Refused, moves, send, tooLarge } from "./send.js";
 import { fill, texts } from "./texts.js";
 
 const AT_A_TIME = 2;
@@ -62,9 +62,13 @@ function take(files) {
 function newCard(file) {
   const card = document.querySelector("[data-work]").content.cloneNode(true).firstElementChild;
   const url = URL.createObjectURL(file);
-  const image = card.querySelector("img");
-  image.src = url;
-  image.addEventListener("error", () => image.remove());
+  const film = file.type.startsWith("video/");
+  const preview = document.createElement(film ? "video" : "img");
+  if (film) preview.muted = true;
+  else preview.alt = "";
+  preview.src = url;
+  preview.addEventListener("error", () => preview.remove());
+  card.querySelector(".work__picture").append(preview);
   card.querySelector("[data-name]").textContent = file.name || "picture";
   card.querySelector("progress").setAttribute("aria-label", file.name || "picture");
   return { file, card, url };
@@ -85,16 +89,18 @@ async function answer(job) {
   const state = card.querySelector("[data-state]");
   const progress = card.querySelector("progress");
   try {
-    const refusal = tooLarge(file, Number(form.dataset.megabytes));
+    const film = "videoMegabytes" in form.dataset && (await moves(file));
+    const most = film ? form.dataset.videoMegabytes : form.dataset.megabytes;
+    const refusal = tooLarge(file, Number(most));
     if (refusal) throw new Refused(refusal);
-    const detection = await send(file, {
+    const detection = await send(file, film ? "/v1/videos" : "/v1/detections", {
       onProgress(share) {
         progress.value = share;
         const sent = share >= 1;
         card.classList.toggle("work--looking", sent);
         if (sent) progress.removeAttribute("value");
         state.textContent = sent
-          ? texts.work.looking
+          ? texts.work[film ? "watching" : "looking"]
           : fill(texts.work.sending, { percent: Math.round(100 * share) });
       },
       onWait(seconds) {
@@ -110,12 +116,16 @@ async function answer(job) {
 }
 
 // The server draws the card, so that it looks the same with and without scripts.
-async function show(detection, { card, url }) {
+async function show(detection, { file, card, url }) {
   const response = await fetch(`${detection.links.page}?part=card`);
   if (!response.ok) throw new Refused(texts.work.odd);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const fresh = document.importNode(page.querySelector("[data-card]"), true);
-  showPicture(fresh, url);
+  if (detection.timeline) {
+    showMoments(fresh, detection.moments);
+    if (file.type.startsWith("video/")) showVideo(fresh, url);
+    else showPicture(fresh, url);
+  } else showPicture(fresh, url);
   dress(fresh);
   const focused = card.contains(document.activeElement);
   card.replaceWith(fresh);

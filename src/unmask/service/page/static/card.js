@@ -3,17 +3,42 @@ import { texts } from "./texts.js";
 
 // Put the picture that the browser has itself where the server had only its outline.
 export function showPicture(card, url) {
-  const stage = card.querySelector("[data-stage]");
+  const stage = card.querySelector(".stage");
   if (stage.querySelector("[data-picture]")) return;
   const image = new Image();
   image.dataset.picture = "";
   image.className = "stage__picture";
-  image.alt = stage.dataset.alt;
+  image.alt = stage.dataset.alt ?? "";
   image.addEventListener("load", () => {
     stage.querySelector("[data-outline]")?.remove();
     stage.prepend(image);
   });
   image.src = url;
+}
+
+// The same for a video, where this browser can play it.
+export function showVideo(card, url) {
+  const stage = card.querySelector(".stage");
+  const video = document.createElement("video");
+  video.dataset.picture = "";
+  video.className = "stage__picture";
+  video.controls = true;
+  video.muted = true;
+  video.addEventListener("loadeddata", () => {
+    stage.querySelector("[data-outline]")?.remove();
+    stage.prepend(video);
+  });
+  video.src = url;
+}
+
+// Small pictures of moments come with the answer to the upload and are not kept by the service.
+export function showMoments(card, moments) {
+  for (const image of card.querySelectorAll("[data-moment]")) {
+    const { picture } = moments[Number(image.dataset.moment)];
+    if (!picture) continue;
+    image.src = `data:image/jpeg;base64,${picture}`;
+    image.hidden = false;
+  }
 }
 
 export function dress(card) {

@@ -1,4 +1,4 @@
-// Send one picture and wait for its answer.
+// Send one picture or video and wait for its answer.
 import { fill, texts } from "./texts.js";
 
 const TRIES = 4;
@@ -7,9 +7,11 @@ export class Refused extends Error {}
 
 // Calls `onProgress(share)` while sending and `onWait(seconds)` before another try; resolves to the
 // answer's object, or rejects with `Refused`, whose message is for people.
-export async function send(file, { onProgress, onWait }) {
+export async function send(file, place, { onProgress, onWait }) {
   for (let left = TRIES; ; left -= 1) {
-    const { status, body, retryAfter } = await post(file, onProgress);
+    const { status, body, retryAfter } = await post(file, place, onProgress);
+    // A video's answer comes by itself, those of pictures in a list.
+    if (status === 201 && body?.id) return body;
     if (status === 201 && body?.detections?.length) return body.detections[0];
     const busy = status === 503 || status === 429;
     if (!busy || left <= 1) throw new Refused(body?.detail ?? texts.work.odd);
@@ -20,10 +22,10 @@ export async function send(file, { onProgress, onWait }) {
 }
 
 // Not fetch: it does not tell how much of a body has gone out.
-function post(file, onProgress) {
+function post(file, place, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "/v1/detections");
+    request.open("POST", place);
     request.responseType = "text";
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
@@ -48,4 +50,12 @@ function post(file, onProgress) {
 
 export function tooLarge(file, megabytes) {
   return file.size > megabytes * 2 ** 20 ? fill(texts.work.too_large, { mb: megabytes }) : null;
+}
+
+// Whether a file moves: a video, or a picture in several frames, told by its first bytes.
+export async function moves(file) {
+  if (file.type.startsWith("video/") || /\.(mp4|m4v|mov|webm|mkv|avi)$/i.test(file.name)) return true;
+  if (!/^image\/(gif|webp|png|apng)$/.test(file.type)) return false;
+  const head = new TextDecoder("latin1").decode(await file.slice(0, 65536).arrayBuffer());
+  return head.startsWith("GIF8") ? head.includes("NETSCAPE2.0") : /acTL|ANIM/.test(head);
 }
