@@ -25,6 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ MARKS = "<!-- scale -->", "<!-- /scale -->"
 FILES = 20_000
 HOURLY = 0.09
 """What two cores cost an hour, in dollars: about what large clouds ask for a small machine."""
+QUIET = 1.0
+"""A load average above this before a stage is told beside the figures."""
 S3_GETS = 5500
 """GET requests a second that S3 says it takes for each prefix."""
 
@@ -72,11 +75,13 @@ def pictures(count: int) -> list[Path]:
     return found
 
 
-def decode_all(paths: list[Path]) -> int:
-    """Read and decode, and nothing else."""
+def decode_all(paths: list[Path]) -> tuple[int, float]:
+    """Read and decode, and nothing else; return how many and the core time."""
     from unmask.media.decode import decode, read_bytes
 
-    return sum(decode(read_bytes(path)).shape[0] > 0 for path in paths)
+    spent = time.process_time()
+    done = sum(decode(read_bytes(path)).shape[0] > 0 for path in paths)
+    return done, time.process_time() - spent
 
 
 def decoding(count: int, processes: int) -> dict[str, Any]:
@@ -86,8 +91,8 @@ def decoding(count: int, processes: int) -> dict[str, Any]:
         list(pool.map(decode_all, [paths[:8]] * processes))
         started = time.perf_counter()
         parts = [paths[start :: 4 * processes] for start in range(4 * processes)]
-        done = sum(pool.map(decode_all, parts))
-        return rate(done, time.perf_counter() - started)
+        done, spent = map(sum, zip(*pool.map(decode_all, parts), strict=True))
+        return rate(done, time.perf_counter() - started, spent)
 
 
 def naive(count: int, _: int) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def naive(count: int, _: int) -> dict[str, Any]:
     card = ModelCard.read(ModelCard.path_for(SHIPPED))
     session = ort.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])
     names = {one.name for one in session.get_inputs()}
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
     for path in pictures(count):
         with Image.open(path) as image:
             views = make_views(np.asarray(image.convert("RGB")), card.views)
@@ -109,7 +114,7 @@ def naive(count: int, _: int) -> dict[str, Any]:
         if WHOLE_WEIGHT in names:
             feed[WHOLE_WEIGHT] = np.eye(1, len(views), dtype=np.float32)[0] * len(views)
         session.run(["fake_logit", "category_logits"], feed)
-    return rate(count, time.perf_counter() - started)
+    return rate(count, time.perf_counter() - started, time.process_time() - spent)
 
 
 def scan(engine: str, count: int, workers: int) -> dict[str, Any]:
@@ -121,9 +126,10 @@ def scan(engine: str, count: int, workers: int) -> dict[str, Any]:
     listed.write_text("".join(f"{path.resolve()}\n" for path in pictures(count)))
     command = [sys.executable, "-m", "unmask", "scan", listed, "--out", folder / "scan"]
     command += ["--engine", engine, "--workers", str(workers), "--log", log]
-    subprocess.run(list(map(str, command)), check=True)
+    with subprocess.Popen(list(map(str, command))) as running:
+        cores = cpu_seconds(running)
     run = json.loads((folder / "scan" / "summary.json").read_text())["this_run"]
-    figures = rate(run["files"], run["seconds"])
+    figures = rate(run["files"], run["seconds"], cores)
     told = [json.loads(line) for line in log.read_text().splitlines()]
     seen = [line for line in told if line.get("worker_bytes")]
     early = next((line for line in seen if line["files"] >= 0.2 * count), seen[-1])
@@ -131,6 +137,20 @@ def scan(engine: str, count: int, workers: int) -> dict[str, Any]:
         highest = max(line["worker_bytes"].values())
         figures[f"worker_mib_{name}"] = round(highest / 2**20, 1)
     return figures
+
+
+def cpu_seconds(running: subprocess.Popen[bytes]) -> float:
+    """Wait for a process to end; return the core time of it and of all that it started."""
+    import psutil
+
+    spent: dict[int, float] = {}
+    while running.poll() is None:
+        for process in [psutil.Process(running.pid), *psutil.Process(running.pid).children(True)]:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                spent[process.pid] = times.user + times.system
+        time.sleep(0.5)
+    return sum(spent.values())
 
 
 def driver(count: int, _: int) -> dict[str, Any]:
@@ -267,13 +287,16 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def rate(files: float, seconds: float) -> dict[str, Any]:
-    """Return figures of one stage."""
-    return {
+def rate(files: float, seconds: float, cores: float | None = None) -> dict[str, Any]:
+    """Return figures of one stage; other work on the machine changes ``core_ms`` the least."""
+    figures = {
         "files": int(files),
         "seconds": round(seconds, 2),
         "files_per_second": round(files / seconds, 2),
     }
+    if cores is not None:
+        figures["core_ms_a_file"] = round(1000 * cores / files, 2)
+    return figures
 
 
 STAGES: dict[str, Any] = {
@@ -294,8 +317,9 @@ TITLES = {
 def table(figures: dict[str, Any]) -> str:
     """Return the figures as Markdown."""
     lines = [
-        "| | files | files/s | $ a million files | a worker's memory, at 20% and at the end |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| | files | files/s | core time a file | $ a million files "
+        "| a worker's memory, at 20% and at the end |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, title in TITLES.items():
         if one := figures.get(name):
@@ -306,9 +330,19 @@ def table(figures: dict[str, Any]) -> str:
                 else ""
             )
             lines.append(
-                f"| {title} | {one['files']:,} | {one['files_per_second']:.1f} | {cost:.2f} "
+                f"| {title} | {one['files']:,} | {one['files_per_second']:.1f} "
+                f"| {one['core_ms_a_file']:.1f} ms | {cost:.2f} "
                 f"| {held} |"
             )
+    loads = [one["load_before"] for name, one in figures.items() if name in TITLES]
+    if loads and max(loads) > QUIET:
+        lines += [
+            "",
+            "**Taken on a machine that did other work**: its load average was "
+            f"{min(loads):.1f} to {max(loads):.1f} before the stages, on {os.cpu_count()} cores. "
+            "Core time is what that changes least; files/s and what is made of them will be "
+            "higher on a quiet machine.",
+        ]
     lines += ["", *ratios(figures), "", *many(figures)]
     if done := figures.get("kills"):
         lines += ["", *(killed(done, engine) for engine in ("local", "ray"))]
@@ -317,7 +351,7 @@ def table(figures: dict[str, Any]) -> str:
 
 def ratios(figures: dict[str, Any]) -> Iterator[str]:
     """Say how stages compare, and whether that is what was asked for."""
-    for over, under, text, floor in (
+    for over, under, text, floor in (  # Floors are those that the scan was asked to keep.
         ("local2", "local1", "local, 2 processes over 1", 1.8),
         ("local2", "naive", "local, 2 processes over the naive loop", 2.5),
         ("ray2", "local2", "Ray over local, 2 workers", 0.8),
@@ -387,7 +421,8 @@ def main() -> None:
         figures["kills"] = kills(options.files)
     else:
         run, workers = STAGES[options.stage]
-        figures[options.stage] = run(options.files, workers)
+        load = round(os.getloadavg()[0], 2)
+        figures[options.stage] = run(options.files, workers) | {"load_before": load}
     print(json.dumps(figures[options.stage], indent=2))
     FIGURES.write_text(json.dumps(figures, indent=2) + "\n")
 

@@ -67,7 +67,7 @@ def _parts(found: Summary, plan: Plan, settings: ScanSettings) -> Iterator[str]:
         yield _histogram(category.replace("_", " "), bins)
     yield "</div>"
     if found.suspects:
-        yield "<h2>The highest p(fake)</h2>"
+        yield "<h2>Most suspicious: the highest p(fake)</h2>"
         yield '<div class="moments">'
         reader = Reader(settings.column, Limits(max_bytes=settings.max_bytes))
         for suspect, item in zip(found.suspects, _items(found, plan), strict=True):

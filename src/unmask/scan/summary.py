@@ -58,7 +58,7 @@ class Summary:
         histogram_by_category: The same for each category.
         model: SHA-256 of the model's file.
         this_run: Of the last start alone: files, seconds, files a second, worker deaths.
-        suspects: The highest p(fake), each content once.
+        suspects: The highest p(fake) among those not called real, each content once.
     """
 
     inputs: int = 0
@@ -147,7 +147,7 @@ def sum_up(ledger: Ledger, suspects: int) -> Summary:
         found.histogram[number] += 1
         of_category = found.histogram_by_category.setdefault(row["category"], [0] * BINS)
         of_category[number] += 1
-        if suspects and row["duplicate_of"] is None:
+        if suspects and row["duplicate_of"] is None and row["verdict"] != "real":
             # Of equals the first in the listing stays.
             entry = (p_fake, -place, Suspect(row["path"], p_fake, row["category"], place))
             push = heapq.heappush if len(highest) < suspects else heapq.heappushpop
