@@ -533,6 +533,14 @@ def test_cors_is_closed_unless_configured(
     assert "access-control-allow-origin" not in evil.headers
 
 
+def test_head_is_answered_as_get_without_a_body(client: TestClient) -> None:
+    for path in ("/", "/healthz", "/v1/model", "/nothing"):
+        head, get = client.head(path), client.get(path)
+        assert head.status_code == get.status_code
+        assert head.headers["content-type"] == get.headers["content-type"]
+        assert not head.content
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/model", "/nothing", "/static/style.css", "/docs"])
 def test_every_response_is_safe_for_browsers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers

@@ -18,6 +18,7 @@ from unmask.service.api import about, compat, detections, videos
 from unmask.service.api.problems import BAD_FIELD, BUSY, Problem, kind_of
 from unmask.service.engine.engine import Engine, QueueFullError
 from unmask.service.engine.videos import Videos
+from unmask.service.head import HeadAsGet
 from unmask.service.page import routes as page
 from unmask.service.safety.bodies import BodyLimits
 from unmask.service.safety.headers import SafeHeaders
@@ -53,7 +54,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        model = await asyncio.to_thread(load_model, settings.model, settings.device)
+        # Not in a thread: that has memory of its own, and what `unmask serve` took when it tried
+        # the model, some 600 MiB, would not be used again.
+        model = load_model(settings.model, settings.device)
         database = open_database(settings.url)
         await asyncio.to_thread(migrate, database)
         evidence = _evidence_settings(settings)
@@ -114,6 +117,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(HostAndOrigin, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(Watch)
     app.add_middleware(SafeHeaders)
+    app.add_middleware(HeadAsGet)
     return app
 
 
