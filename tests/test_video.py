@@ -110,6 +110,20 @@ def test_a_cut_video_gives_what_is_left() -> None:
     assert 5 < len(found) < 40
 
 
+def test_a_video_that_breaks_off_says_where() -> None:
+    data = clip(frames(40), "webm")
+    video = read_video(data[: len(data) // 2])
+    last = list(video.frames)[-1].time
+    assert f"The last frame that could be read is at {last:.1f} s of 4.0 s." in video.notes
+    whole = read_video(data)
+    list(whole.frames)
+    assert not whole.notes
+
+
+def test_an_animated_webp_says_how_long_it_is() -> None:
+    assert read_video(webp(frames(12))).duration == pytest.approx(1.2)
+
+
 def test_limits_stop_the_work_and_say_so() -> None:
     data = clip(frames(30))
     for limits, count in ((VideoLimits(max_seconds=1.0), 11), (VideoLimits(max_frames=7), 7)):

@@ -162,6 +162,8 @@ def _heatmap(report: Report, what: str) -> str:
 
 
 def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
+    if found.notes:
+        yield bullets(escape(note) for note in found.notes)
     yield "<h2>Timeline</h2>"
     yield (
         f"<p>{len(found.frames)} frames of {found.duration or 0:.1f} seconds were judged "
@@ -211,8 +213,6 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
                 for track in longest
             ),
         )
-    if found.notes:
-        yield bullets(escape(note) for note in found.notes)
 
 
 def _evidence(evidence: Sequence[Finding]) -> str:

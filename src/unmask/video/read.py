@@ -25,6 +25,9 @@ SUFFIXES = frozenset(
 _MOST_DAMAGED = 50
 _MOST_PACKETS = 200_000
 _DEFAULT_RATE = 25.0
+# Seconds that a last frame may stand still without being told of.
+_LONG_LAST = 1.5
+_SHORTEST_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +296,10 @@ def _frames(
         raise PictureError("The video is damaged: no frame of it can be decoded.")
     if damaged:
         video.notes.append("Parts of the video are damaged; they were left out.")
+    if video.duration and video.duration - clock.now > max(_LONG_LAST, video.duration / 10):
+        video.notes.append(
+            f"The last frame that could be read is at {clock.now:.1f} s of {video.duration:.1f} s."
+        )
 
 
 class _Clock:
@@ -360,9 +367,30 @@ def _read_webp(stream: BinaryIO, limits: VideoLimits) -> Video:
     if not getattr(image, "is_animated", False):
         raise PictureError("This is a picture that does not move; use `unmask detect` for it.")
     _check_size(*image.size, limits)
-    video = Video("webp", "webp", *image.size, None, _DEFAULT_RATE, {}, iter(()))
+    length = _webp_length(stream)
+    video = Video("webp", "webp", *image.size, length, _DEFAULT_RATE, {}, iter(()))
     video.frames = _webp_frames(image, video, limits)
     return video
+
+
+def _webp_length(stream: BinaryIO) -> float | None:
+    """Return how long an animated WebP lasts, from the headers of its frames."""
+    place = stream.tell()
+    stream.seek(12)
+    total = 0
+    for _ in range(_MOST_PACKETS):
+        head = stream.read(8)
+        if len(head) < 8:
+            break
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] == b"ANMF":
+            # After position and size, 12 bytes, the duration in 24 bits.
+            frame = stream.read(16)
+            total += max(int.from_bytes(frame[12:15], "little"), _SHORTEST_MS)
+            stream.seek(-len(frame), io.SEEK_CUR)
+        stream.seek(size + size % 2, io.SEEK_CUR)
+    stream.seek(place)
+    return total / 1000 or None
 
 
 def _webp_frames(image: Image.Image, video: Video, limits: VideoLimits) -> Iterator[Frame]:
@@ -383,7 +411,7 @@ def _webp_frames(image: Image.Image, video: Video, limits: VideoLimits) -> Itera
             white = Image.new("RGBA", whole.size, "white")
             array = np.asarray(Image.alpha_composite(white, whole).convert("RGB"))
             yield Frame(clock.now, number, partial(_same, array), _pillow_grey(array))
-            at += max(float(image.info.get("duration") or 0), 10.0) / 1000
+            at += max(float(image.info.get("duration") or 0), _SHORTEST_MS) / 1000
     if clock.count == 0:
         raise PictureError("The video is damaged: no frame of it can be decoded.")
 
