@@ -86,6 +86,13 @@ def photo(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.webm"
+    path.write_bytes(clip(frames(12, 160, 120), "webm", rate=4))
+    return path
+
+
 def choose(page: Any, *paths: Path) -> None:
     page.set_input_files("form[data-ask] input[multiple]", [str(path) for path in paths])
 
@@ -118,11 +125,9 @@ def test_upload_shows_the_answer_with_its_picture(opened: Open, photo: Any) -> N
     assert page.locator("[data-speech]").inner_text().startswith("photo.jpg: ")
 
 
-def test_a_video_shows_its_timeline_and_moments(opened: Open, tmp_path: Path) -> None:
-    path = tmp_path / "clip.webm"
-    path.write_bytes(clip(frames(12, 160, 120), "webm", rate=4))
+def test_a_video_shows_its_timeline_and_moments(opened: Open, film: Path) -> None:
     page = opened()
-    choose(page, path)
+    choose(page, film)
     card = wait_for_cards(page).first
     assert card.locator("video[data-picture]").count() == 1
     assert card.locator("svg.timeline polyline").get_attribute("points")
@@ -367,18 +372,19 @@ def test_nothing_sticks_out(opened: Open, photo: Any, width: int) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(opened: Open, photo: Any, scheme: str) -> None:
+def test_axe_finds_nothing_serious(opened: Open, photo: Any, film: Path, scheme: str) -> None:
     if not AXE.exists():
         loud_skip("accessibility is NOT TESTED: make axe (npm's axe-core) makes it so")
     # axe is run by the driver; the page's own policy lets no foreign script in.
     page = opened(color_scheme=scheme, bypass_csp=True)
     home = page.url.rstrip("/")
-    choose(page, photo("good.jpg"), photo("other.jpg", 3))
-    cards = wait_for_cards(page, 2)
+    choose(page, photo("good.jpg"), photo("other.jpg", 3), film)
+    cards = wait_for_cards(page, 3)
     cards.first.locator("[data-head=fake]").check(force=True)
+    video = cards.last.get_by_role("link", name="Open by itself").get_attribute("href")
     cards.first.locator("details").last.evaluate("one => { one.open = true; }")
     result = cards.first.get_by_role("link", name="Open by itself").get_attribute("href")
-    for path in (None, result, "/history", "/about", "/docs", "/key", "/nothing"):
+    for path in (None, result, video, "/history", "/about", "/docs", "/key", "/nothing"):
         if path:
             page.goto(home + path)
         page.evaluate(AXE.read_text())

@@ -95,7 +95,9 @@ def run_benchmark(
         groups,
     )
     unsure = float(np.mean([verdict == "unsure" for verdict in verdicts]))
+    card = detector.detector.model.card
     return {
+        "model": f"{card.name} {card.sha256[:12]}",
         "videos": len(kept),
         "unreadable": len(videos) - len(kept),
         "fake": int(truth.sum()),
