@@ -37,7 +37,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from clips import Array, clip
 from pictures import picture
 from unmask.data.manifest import Row, read_manifest
+from unmask.detector.card import ModelCard
 from unmask.detector.detector import Detector
+from unmask.detector.model import SHIPPED
 from unmask.evaluation.metrics import auc
 from unmask.media.decode import decode, read_bytes
 from unmask.video.detector import VideoDetector
@@ -279,7 +281,7 @@ def one_speed(path: Path, *, faces: bool) -> dict:
 
 def speed(options: argparse.Namespace) -> dict:
     """Measure each case in a process of its own."""
-    out: dict = {}
+    out: dict = {"model": ModelCard.read(ModelCard.path_for(SHIPPED)).sha256[:12]}
     with tempfile.TemporaryDirectory() as folder:
         for count in (1, 3):
             path = Path(folder) / f"{count}.mp4"

@@ -185,6 +185,15 @@ def test_places_run_out() -> None:
         pass
 
 
+def test_a_full_queue_says_when_to_come_back(client_with: Clients) -> None:
+    client = client_with(video_queue=1)
+    with client.app.state.services.videos.place():  # type: ignore[attr-defined]
+        response = send(client, CLIP)
+    check_problem(response, 503, "busy")
+    assert response.headers["retry-after"] == "15"
+    assert send(client, CLIP).status_code == 201
+
+
 def answered(data: bytes) -> Any:
     class Process:
         stdout: asyncio.StreamReader

@@ -12,8 +12,9 @@ from starlette.datastructures import UploadFile
 
 from unmask.media.errors import PictureError
 from unmask.service.api.callers import Caller
-from unmask.service.api.problems import NOT_A_PICTURE, NOT_FOUND, TOO_LARGE, Problem
+from unmask.service.api.problems import BUSY, NOT_A_PICTURE, NOT_FOUND, TOO_LARGE, Problem
 from unmask.service.api.uploads import shown_name
+from unmask.service.engine.engine import QueueFullError
 from unmask.service.engine.reading import UNCALIBRATED, band_on
 from unmask.service.engine.videos import Found, Videos
 from unmask.service.metrics import VIDEOS
@@ -27,6 +28,7 @@ from unmask.video.verdict import FrameVerdict, VideoVerdict
 
 COST = 20
 """A video counts as so many pictures against a caller's rate."""
+_FULL = "More videos are waiting than the service can hold; try again in a moment."
 
 
 def videos_of(services: Services) -> Videos:
@@ -45,8 +47,7 @@ async def judge_video(
         The answer, and a small picture of each of its moments, which are not remembered.
 
     Raises:
-        Problem: It is too large or cannot be read.
-        QueueFullError: There is no room for it now.
+        Problem: It is too large or cannot be read, or there is no room for it now.
     """
     started = time.perf_counter()
     videos, settings = videos_of(services), services.settings
@@ -62,11 +63,13 @@ async def judge_video(
     if known:
         found = Found.model_validate(known.found)
     else:
-        with videos.place():
-            try:
+        try:
+            with videos.place():
                 found = await videos.judge(file.file.fileno(), sampling)
-            except PictureError as error:
-                raise Problem(NOT_A_PICTURE, str(error)) from None
+        except PictureError as error:
+            raise Problem(NOT_A_PICTURE, str(error)) from None
+        except QueueFullError:
+            raise Problem(BUSY, _FULL, {"Retry-After": "15"}) from None
         pictures = [moment.picture for moment in found.moments]
         for moment in found.moments:
             moment.picture = None
