@@ -58,7 +58,18 @@ class RayEngine:
         self._deaths = 0
 
     def run(self, units: Iterator[Unit]) -> Iterator[Done]:
-        """Yield the rows of every unit."""
+        """Yield the rows of every unit.
+
+        Raises:
+            ValueError: Ray gave up, as where actors cannot load the model.
+        """
+        try:
+            yield from self._run(units)
+        except ray.exceptions.RayError as error:
+            reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
+            raise ValueError(f"Ray could not go on: {reason.strip()}") from None
+
+    def _run(self, units: Iterator[Unit]) -> Iterator[Done]:
         while wave := [unit.to_json() for unit in islice(units, _WAVE)]:
             # A row a unit, a block a row: so a unit is what Ray hands out, and tries again.
             data = ray.data.from_arrow([pa.table({"unit": [text]}) for text in wave])

@@ -48,9 +48,14 @@ def application(
         # Before the first import of prometheus_client. The figures are those of all replicas of
         # the machine whose replica is asked.
         Path(os.environ[_MULTIPROCESS]).mkdir(parents=True, exist_ok=True)
+        from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
         from unmask.service.app import create_app
 
-        return create_app(Settings.model_validate_json(told))
+        app = create_app(Settings.model_validate_json(told))
+        if settings.trusted_proxies:
+            app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+        return app
 
     class Service:
         """One replica; everything is in the ASGI application."""
