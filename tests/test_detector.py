@@ -9,11 +9,13 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from pictures import encode, picture
 from toys import Toy
 from unmask import Detector, PictureError, Verdict
+from unmask.detector import runtime
 from unmask.detector.card import ModelCard, ModelError
 from unmask.detector.model import SHIPPED, Model
 from unmask.prepare.views import make_views, normalise
@@ -145,3 +147,20 @@ def test_the_branch_for_wholes_is_told_apart_for_each_picture_of_a_batch() -> No
         run = slice(place * plan.count, (place + 1) * plan.count)
         assert np.allclose(alone[run], parts.fake_logits, atol=1e-3)
         assert np.isclose(found.branch[run].mean(), parts.whole_logit, atol=1e-3)
+
+
+def test_sums_of_8_bit_products_are_exact() -> None:
+    session = ort.InferenceSession(runtime._PROBE, runtime.session_options())
+    for value in (1, 200, 255):
+        (product,) = session.run(None, {"x": np.full((4, 64), value, dtype=np.uint8)})
+        assert (product == value * 127 * 64).all()
+
+
+def test_a_processor_that_cuts_sums_off_is_asked_for_exact_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "saturates", lambda: True)
+    assert runtime.session_options().get_session_config_entry("session.x64quantprecision") == "1"
+    monkeypatch.setattr(runtime, "saturates", lambda: False)
+    with pytest.raises(RuntimeError):
+        runtime.session_options().get_session_config_entry("session.x64quantprecision")

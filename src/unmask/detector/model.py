@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unmask.detector.base import VIEWS_A_RUN, Answer, Device, Features, Parts, ViewModel
 from unmask.detector.card import ModelCard, ModelError
+from unmask.detector.runtime import session_options
 from unmask.prepare.views import Views, normalise
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
@@ -67,16 +68,13 @@ class Model(ViewModel):
         self.device = _choose(device)
         self._threads = threads or (1 if self.device == "cuda" else os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="model")
-        options = ort.SessionOptions()
-        # Many small inferences, each on one core, finish sooner than one after the other on all.
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
         providers = ["CPUExecutionProvider"]
         if self.device == "cuda":
             providers.insert(0, "CUDAExecutionProvider")
         try:
             # From bytes: what was hashed is what runs, and a graph cannot point at other files.
-            self._session = ort.InferenceSession(data, options, providers=providers)
+            # Many small inferences, each on one core, end sooner than one after the other on all.
+            self._session = ort.InferenceSession(data, session_options(), providers=providers)
         except Exception as error:  # ONNX Runtime's exceptions have no common base.
             reason = str(error).splitlines()[0]
             raise ModelError(f"ONNX Runtime cannot load the model {path}: {reason}") from None

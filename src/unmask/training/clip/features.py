@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from unmask.data.manifest import Row
+from unmask.detector.runtime import session_options
 from unmask.media.decode import Pixels, decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import crop_at, normalise, resize_shorter, whole_view
@@ -124,7 +125,4 @@ def _session(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.checker.check_model(model)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(model.SerializeToString(), options)
+    return ort.InferenceSession(model.SerializeToString(), session_options())
