@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from PIL import Image
 from unmask.detector.base import Device, ViewModel
 from unmask.detector.calibration import CalibrationName, Logits, Probabilities, softmax
 from unmask.detector.ensemble import load_model
+from unmask.detector.runtime import cores
 from unmask.faces.finder import FaceFinder
 from unmask.faces.judge import CutFaces, find_and_cut, judge_cut
 from unmask.media.decode import (
@@ -157,7 +157,7 @@ class Detector:
         """
         if batch_size < 1 or (workers is not None and workers < 1):
             raise ValueError("The batch size and the number of workers must be at least 1.")
-        return self._stream(iter(pictures), batch_size, workers or os.cpu_count() or 1)
+        return self._stream(iter(pictures), batch_size, workers or cores())
 
     def _stream(
         self, pictures: Iterator[Picture], batch_size: int, workers: int

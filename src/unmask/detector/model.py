@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from unmask.detector.base import VIEWS_A_RUN, Answer, Device, Features, Parts, ViewModel
 from unmask.detector.card import ModelCard, ModelError
-from unmask.detector.runtime import session_options
+from unmask.detector.runtime import cores, session_options
 from unmask.prepare.views import Views, normalise
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
@@ -66,7 +65,7 @@ class Model(ViewModel):
                 f"The model {path} is not the one its card describes (SHA-256 differs)."
             )
         self.device = _choose(device)
-        self._threads = threads or (1 if self.device == "cuda" else os.cpu_count() or 1)
+        self._threads = threads or (1 if self.device == "cuda" else cores())
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="model")
         providers = ["CPUExecutionProvider"]
         if self.device == "cuda":

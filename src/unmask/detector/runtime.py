@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,13 @@ _PROBE = base64.b64decode(
     "AXgSDgoMCAISCAoCCAQKAghAYhMKAXkSDgoMCAYSCAoCCAQKAggQQgQKABAN"
 )
 _EXACT = ("session.x64quantprecision", "1")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def session_options() -> ort.SessionOptions:
