@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from unmask.detector.card import ModelCard
-from unmask.detector.model import FEATURES, INPUT, OUTPUTS, WHOLE_LOGIT, WHOLE_WEIGHT, Model
+from unmask.detector.model import (
+    EXPLAIN,
+    FEATURES,
+    INPUT,
+    OUTPUTS,
+    WHOLE_LOGIT,
+    WHOLE_WEIGHT,
+    Model,
+)
 from unmask.prepare.views import ViewPlan, normalise
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
 from unmask.training.clip.fuse import Probe, fuse
@@ -168,7 +176,7 @@ def test_the_mean_over_views_is_network_and_tower_together(
     weight = np.array([3, 0, 0], dtype=np.float32)
     names = [*OUTPUTS, *FEATURES, WHOLE_LOGIT]
     fake, category, features, heads, whole = session.run(
-        names, {INPUT: views, WHOLE_WEIGHT: weight}
+        names, {INPUT: views, WHOLE_WEIGHT: weight, EXPLAIN: np.array(True)}
     )
     alone = ort.InferenceSession(_network().SerializeToString())
     own, own_category = alone.run(list(OUTPUTS), {INPUT: views})
@@ -180,6 +188,10 @@ def test_the_mean_over_views_is_network_and_tower_together(
     np.testing.assert_allclose(
         fake - np.einsum("nkhw,k->nhw", features, heads[0]).mean((1, 2)), probe.bias, atol=1e-3
     )
+    # Unless it is asked for, it is not computed, and all else stays as it is.
+    same, *_, none = session.run([*OUTPUTS, FEATURES[0]], {INPUT: views, WHOLE_WEIGHT: weight})
+    np.testing.assert_array_equal(same, fake)
+    assert none.shape == (0, *features.shape[1:])
 
 
 def test_a_model_counts_the_tower_once_a_picture(

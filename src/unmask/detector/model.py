@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -21,6 +21,8 @@ SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
 INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
 FEATURES = ("feature_map", "head_weights")
 """Outputs that only explanations ask for."""
+EXPLAIN = "explain"
+"""Of a model whose feature map costs time: an input, false if not given, that asks for it."""
 WHOLE_WEIGHT, WHOLE_LOGIT = "whole_weight", "whole_logit"
 """Of a model with a branch that looks at whole pictures alone: an input, how much each view's
 branch logit counts (zero: the branch does not look), and an output, those logits unweighted."""
@@ -116,7 +118,8 @@ class Model(ViewModel):
         whole = (WHOLE_LOGIT,) if self._looks_at_wholes else ()
 
         def explain(run: _Run) -> list[NDArray[np.float32]]:
-            return self._infer((*OUTPUTS, *FEATURES, *whole), inputs[run.views], run.weights)
+            wanted = (*OUTPUTS, *FEATURES, *whole)
+            return self._infer(wanted, inputs[run.views], run.weights, explain=True)
 
         runs = self._runs(len(inputs), counts)
         parts = self._each(explain, runs)
@@ -132,6 +135,11 @@ class Model(ViewModel):
     def _looks_at_wholes(self) -> bool:
         """Whether a branch of the model looks at whole pictures alone."""
         return any(one.name == WHOLE_WEIGHT for one in self._session.get_inputs())
+
+    @property
+    def _has_to_be_asked(self) -> bool:
+        """Whether the feature map is computed only where it is asked for."""
+        return any(one.name == EXPLAIN for one in self._session.get_overridable_initializers())
 
     def _each(
         self, work: Callable[[_Run], list[NDArray[np.float32]]], runs: list[_Run]
@@ -164,11 +172,18 @@ class Model(ViewModel):
         return runs
 
     def _infer(
-        self, outputs: Sequence[str], inputs: NDArray[np.float32], weights: NDArray[np.float32]
+        self,
+        outputs: Sequence[str],
+        inputs: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        *,
+        explain: bool = False,
     ) -> list[NDArray[np.float32]]:
-        feed = {INPUT: inputs}
+        feed: dict[str, NDArray[Any]] = {INPUT: inputs}
         if self._looks_at_wholes:
             feed[WHOLE_WEIGHT] = weights
+        if explain and self._has_to_be_asked:
+            feed[EXPLAIN] = np.array(True)
         return list(self._session.run(outputs, feed, _ONLY_WHAT_IS_ASKED))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unmask.calibrate.score import score_views
 from unmask.data.manifest import Row, select
 from unmask.detector.card import ModelCard
-from unmask.detector.model import WHOLE_WEIGHT, Model
+from unmask.detector.model import EXPLAIN, WHOLE_WEIGHT, Model
 from unmask.media.decode import decode, read_bytes
 from unmask.prepare.views import normalise, whole_view
 from unmask.training.clip.compress import compress
@@ -98,7 +98,8 @@ def build(
             "opset": OPSET,
             "inputs": (
                 f"{small.card.inputs}; {WHOLE_WEIGHT}: float32 (n,), for a picture's whole view "
-                "the number of its views, for all others 0"
+                f"the number of its views, for all others 0; {EXPLAIN}: bool, true where the "
+                "feature map is wanted, false if not given"
             ),
             "training": small.card.training
             | {
