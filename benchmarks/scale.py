@@ -40,8 +40,8 @@ MARKS = "<!-- scale -->", "<!-- /scale -->"
 FILES = 20_000
 CORES, HOURLY = 2, 0.09
 """What so many cores cost an hour, in dollars: about what large clouds ask for a small machine."""
-QUIET = 1.0
-"""A load average above this before a stage is told beside the figures."""
+QUIET = float(CORES)
+"""A load average above this before a stage tells of other work; so much the stage before leaves."""
 S3_GETS = 5500
 """GET requests a second that S3 says it takes for each prefix."""
 
@@ -333,15 +333,17 @@ def table(figures: dict[str, Any]) -> str:
                 f"| {title} | {one['files']:,} | {one['files_per_second']:.1f} "
                 f"| {one['core_ms_a_file']:.1f} ms | {cost:.2f} | {held} |"
             )
+    loads = [one["load_before"] for name, one in figures.items() if name in TITLES]
+    load = f"{min(loads):.1f} to {max(loads):.1f} before the stages, on {os.cpu_count()} cores"
     if is_busy(figures):
-        loads = [one["load_before"] for name, one in figures.items() if name in TITLES]
         lines += [
             "",
-            "**Taken on a machine that did other work**: its load average was "
-            f"{min(loads):.1f} to {max(loads):.1f} before the stages, on {os.cpu_count()} cores. "
+            f"**Taken on a machine that did other work**: its load average was {load}. "
             "So files/s can be neither compared with one another nor held against the floors; "
             "core time is what other work changes least.",
         ]
+    else:
+        lines += ["", f"Load average: {load}, one stage right after the other."]
     lines += ["", *ratios(figures), "", *many(figures)]
     if done := figures.get("kills"):
         lines += ["", *(killed(done, engine) for engine in ("local", "ray"))]
