@@ -8,10 +8,11 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+import unmask
 from toys import Toy
 from unmask.data.manifest import read_manifest
 from unmask.detector.card import ModelCard
-from unmask.detector.model import FEATURES, INPUT, OUTPUTS
+from unmask.detector.model import FEATURES, INPUT, OUTPUTS, SHIPPED
 from unmask.training.export import MAX_DIFFERENCE, About, export, parity
 from unmask.training.finished import load_run
 from unmask.training.network import create_network
@@ -42,6 +43,13 @@ def test_the_card_names_the_training(toy: Toy, toy_model: Path) -> None:
     assert [(part.source, part.pictures) for part in card.training_data] == [("toy", 40)]
     assert card.validation["pictures"] == sum(r.split == "val" for r in read_manifest(toy.manifest))
     assert set(card.alternatives) == {"temperature", "platt", "beta", "isotonic"}
+
+
+def test_the_file_does_not_tell_where_it_was_made(toy_model: Path) -> None:
+    for model in (toy_model, SHIPPED):
+        data = model.read_bytes()
+        assert b"stack_trace" not in data
+        assert str(Path(unmask.__file__).parent).encode() not in data
 
 
 def test_no_run_no_model(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -135,7 +136,9 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
     if program is None:
         raise ValueError("PyTorch returned no ONNX program.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    program.save(str(out), external_data=False)
+    graph = program.model_proto
+    _forget_where_it_was_made(graph.graph)
+    onnx.save(graph, str(out))
     difference = parity(network, out, size)
     if difference > MAX_DIFFERENCE:
         raise ValueError(f"The export changes a probability by {difference:.2g}; it was not kept.")
@@ -165,6 +168,13 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
     )
     card.write(ModelCard.path_for(out))
     return card
+
+
+def _forget_where_it_was_made(graph: onnx.GraphProto) -> None:
+    """Drop what PyTorch notes beside the graph: stack traces with the paths of this machine."""
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+    del graph.metadata_props[:]
 
 
 def parity(network: TwoHeadNetwork, model: Path, size: int, views: int = 16) -> float:
