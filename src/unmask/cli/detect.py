@@ -13,7 +13,14 @@ import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption
+from unmask.cli.options import (
+    CalibrationOption,
+    ModelFile,
+    ProvenanceOption,
+    ThresholdOption,
+    TrustList,
+    TtaOption,
+)
 from unmask.cli.progress import detection_progress
 from unmask.media.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
@@ -32,15 +39,7 @@ def detect(
         bool, typer.Option("--jsonl", help="Print one JSON object a line.")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Also write the rows to this CSV file.")] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Call fake from this p(fake) on, and nothing unsure.",
-            show_default=False,
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
     model: ModelFile = None,
     calibration: CalibrationOption = None,
     tta: TtaOption = False,
@@ -50,9 +49,7 @@ def detect(
         typer.Option(min=1, help="Decoding threads; one a core if not given.", show_default=False),
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
-    provenance: Annotated[
-        bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
-    ] = True,
+    provenance: ProvenanceOption = True,
     faces: Annotated[
         bool, typer.Option("--faces", help="Find faces and judge each by itself as well.")
     ] = False,

@@ -13,6 +13,18 @@ CalibrationOption = Annotated[
     CalibrationName | None,
     typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
 ]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Call fake from this p(fake) on, and nothing unsure.",
+        show_default=False,
+    ),
+]
+ProvenanceOption = Annotated[
+    bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
+]
 TtaOption = Annotated[bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")]
 ModelFile = Annotated[
     Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)

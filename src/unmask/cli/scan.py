@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +11,15 @@ import typer
 
 from unmask.cli.detect import INTERRUPTED, SOME_FAILED
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import CalibrationOption, ModelFile, TrustList, TtaOption, bounds
+from unmask.cli.options import (
+    CalibrationOption,
+    ModelFile,
+    ProvenanceOption,
+    ThresholdOption,
+    TrustList,
+    TtaOption,
+    bounds,
+)
 
 if TYPE_CHECKING:
     from unmask.scan.engine import Done, Engine
@@ -41,20 +48,10 @@ def scan(
         typer.Option(help="Of the Ray cluster.", show_default="one started on this machine"),
     ] = None,
     model: ModelFile = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Call fake from this p(fake) on, and nothing unsure.",
-            show_default=False,
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
     calibration: CalibrationOption = None,
     tta: TtaOption = False,
-    provenance: Annotated[
-        bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
-    ] = True,
+    provenance: ProvenanceOption = True,
     trust: TrustList = None,
     column: Annotated[
         str | None,
@@ -210,8 +207,10 @@ def _engine(
 def _bounds(workers: str | None, engine: str) -> tuple[int, int]:
     """Return the least and the most workers."""
     if workers is None:
-        cores = len(os.sched_getaffinity(0))
-        return (1 if engine == "ray" else cores), cores
+        from unmask.detector.runtime import cores
+
+        most = cores()
+        return (1 if engine == "ray" else most), most
     least, most = bounds(workers, "--workers")
     if engine == "local" and least != most:
         raise ValueError("--workers MIN:MAX is for --engine ray; the local engine takes a number.")

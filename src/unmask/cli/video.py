@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unmask.cli.errors import clean_errors, fail
-from unmask.cli.options import ModelFile, TrustList
+from unmask.cli.options import ModelFile, ThresholdOption, TrustList
 from unmask.cli.progress import video_progress
 
 if TYPE_CHECKING:
@@ -43,12 +43,7 @@ def video(
     faces: Annotated[bool, typer.Option(help="Find faces and follow them.")] = True,
     max_seconds: Annotated[float, typer.Option(min=1, help="Look at so much of a video.")] = 600.0,
     max_time: Annotated[float, typer.Option(min=1, help="Work so long on a video.")] = 300.0,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="Call fake from this p(fake) on; nothing unsure.", show_default=False
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
     model: ModelFile = None,
     trust: TrustList = None,
     benchmark: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -131,12 +132,12 @@ class Model(ViewModel):
             np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0], branch
         )
 
-    @property
+    @cached_property
     def _looks_at_wholes(self) -> bool:
         """Whether a branch of the model looks at whole pictures alone."""
         return any(one.name == WHOLE_WEIGHT for one in self._session.get_inputs())
 
-    @property
+    @cached_property
     def _has_to_be_asked(self) -> bool:
         """Whether the feature map is computed only where it is asked for."""
         return any(one.name == EXPLAIN for one in self._session.get_overridable_initializers())
