@@ -116,7 +116,7 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
                 # One giant at a time, so that memory does not grow with the number of workers.
                 giant = image.width * image.height > _BIG_PICTURE
                 with _big_picture_turn if giant else nullcontext():
-                    return _to_rgb(image)
+                    return _to_rgb(image, ours=True)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -143,7 +143,7 @@ def from_image(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     """
     _check_size(*image.size, limits)
     try:
-        return _to_rgb(image)
+        return _to_rgb(image, ours=False)
     except PictureError:
         raise
     except Exception:
@@ -181,9 +181,13 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> Pixels:
+def _to_rgb(image: Image.Image, *, ours: bool) -> Pixels:
+    """Return an image's pixels; one that is ours may be changed, for a copy costs milliseconds."""
     image.seek(0) if getattr(image, "n_frames", 1) > 1 else None
-    image = ImageOps.exif_transpose(image)
+    if ours:
+        ImageOps.exif_transpose(image, in_place=True)
+    else:
+        image = ImageOps.exif_transpose(image)
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
         # Pillow would clip 16 bits at 255 and so turn most of the picture white.
         grey = np.asarray(image).astype(np.int64)
@@ -195,7 +199,7 @@ def _to_rgb(image: Image.Image) -> Pixels:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 @cache
