@@ -12,10 +12,13 @@ import unmask
 from toys import Toy
 from unmask.data.manifest import read_manifest
 from unmask.detector.card import ModelCard
-from unmask.detector.model import FEATURES, INPUT, OUTPUTS, SHIPPED
+from unmask.detector.model import FEATURES, INPUT, OUTPUTS, SHIPPED, Model
+from unmask.media.decode import decode
+from unmask.prepare.views import make_views, normalise
 from unmask.training.export import MAX_DIFFERENCE, About, export, parity
 from unmask.training.finished import load_run
 from unmask.training.network import create_network
+from unmask.training.quantise import quantise
 
 
 def test_probabilities_are_those_of_pytorch(toy_run: Path, toy_model: Path) -> None:
@@ -50,6 +53,27 @@ def test_the_file_does_not_tell_where_it_was_made(toy_model: Path) -> None:
         data = model.read_bytes()
         assert b"stack_trace" not in data
         assert str(Path(unmask.__file__).parent).encode() not in data
+
+
+def test_integers_answer_about_the_same_in_a_third_of_the_size(
+    toy: Toy, toy_run: Path, tmp_path: Path
+) -> None:
+    whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
+    export(toy_run, whole, About(name="toy", licence="none", intended_use="tests"))
+    card = quantise(whole, toy.rows, small)
+    assert small.stat().st_size < 0.4 * whole.stat().st_size
+    reached = card.training["auc_by_source"]
+    assert reached["float32"] > 0.9
+    assert abs(reached["int8"] - reached["float32"]) < 0.1
+    assert card.sha256 != ModelCard.read(ModelCard.path_for(whole)).sha256
+    views = np.stack([make_views(decode(row.path.read_bytes()), card.views)[0] for row in toy.rows])
+    ours, theirs = Model(small)(views)[0], Model(whole)(views)[0]
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
+    session = ort.InferenceSession(str(small), providers=["CPUExecutionProvider"])
+    fake, features, heads = session.run([OUTPUTS[0], *FEATURES], {INPUT: normalise(views[:4])})
+    # Only convolutions are rounded: the map still explains the logit.
+    without_bias = np.einsum("nkhw,k->nhw", features, heads[0]).mean((1, 2))
+    assert np.ptp(fake - without_bias) < 1e-4
 
 
 def test_no_run_no_model(tmp_path: Path) -> None:

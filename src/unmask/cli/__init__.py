@@ -17,9 +17,11 @@ from unmask.cli.export import export
 from unmask.cli.fuse import fuse
 from unmask.cli.inspect import inspect
 from unmask.cli.provenance import provenance
+from unmask.cli.quantise import quantise
 from unmask.cli.report import report
 from unmask.cli.scan import scan
 from unmask.cli.serve import keys, serve
+from unmask.cli.teach import teach
 from unmask.cli.train import mine, recipes, train
 from unmask.cli.video import video
 
@@ -39,6 +41,8 @@ app.command()(recipes)
 app.command()(mine)
 app.command()(inspect)
 app.command()(export)
+app.command()(quantise)
+app.command()(teach)
 app.command()(fuse)
 app.command()(calibrate)
 app.command()(evaluate)

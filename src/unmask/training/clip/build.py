@@ -22,6 +22,7 @@ from unmask.training.clip.compress import compress
 from unmask.training.clip.features import SIZE, tower_features
 from unmask.training.clip.fuse import OPSET, Probe, fuse
 from unmask.training.clip.probe import fit_head, weigh
+from unmask.training.clip.teach import apply_lessons, read_lessons
 from unmask.training.clip.tower import read_tower
 from unmask.training.config import TrainConfig
 from unmask.training.export import About
@@ -44,6 +45,7 @@ def build(
     out: Path,
     *,
     about: About,
+    lessons: Path | None = None,
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int], None] = lambda count: None,
@@ -59,6 +61,7 @@ def build(
         rows: A manifest's rows; only ``train`` and ``val`` are read.
         out: The ONNX file to write.
         about: What the card says besides.
+        lessons: What `unmask.training.clip.teach.teach` wrote; None leaves the tower as it is.
         seed: Of the pictures that say which weights matter, and of the degradations.
         report: Called with a line now and then.
         on_progress: Called with the number of pictures just done.
@@ -71,8 +74,10 @@ def build(
     if small.card.views.size != SIZE or not small.card.views.whole:
         raise ValueError(f"The network must look at the whole picture, at {SIZE} pixels.")
     train, val = select(rows, "train"), select(rows, "val")
-    faked = add_pseudo_fakes(train, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
+    faked = with_pseudo_fakes(train, seed)
     whole = read_tower(tower, DEPTH)
+    if lessons is not None:
+        whole = apply_lessons(whole, TAPS, lessons)
     report(f"making {DEPTH} blocks small")
     rounded, matrices = compress(whole, _reference(train, seed), UNITS)
     report("looking at the training and validation pictures")
@@ -116,12 +121,18 @@ def build(
                     "self_blended": SELF_BLENDED,
                     "head_counts": own,
                     "network_counts": other,
+                    "lessons": read_lessons(lessons).model_dump() if lessons else None,
                 },
             },
         }
     )
     card.write(ModelCard.path_for(out))
     return card
+
+
+def with_pseudo_fakes(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Return the rows with the pseudo-fakes that head and tower learn from."""
+    return add_pseudo_fakes(rows, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
 
 
 def _reference(rows: Sequence[Row], seed: int) -> torch.Tensor:

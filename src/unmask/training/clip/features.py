@@ -75,7 +75,7 @@ def tower_features(
         views = [whole_view(pixels, SIZE)]
         for version in range(degraded):
             key = hash_of(row.group or str(row.path))
-            views.append(_degraded(pixels, np.random.default_rng((seed, version, key))))
+            views.append(degraded_view(pixels, np.random.default_rng((seed, version, key))))
         (seen,) = session.run(None, {"views": normalise(np.stack(views))})
         return np.asarray(seen, dtype=np.float16)
 
@@ -97,7 +97,7 @@ def hash_of(text: str) -> int:
     return int.from_bytes(text.encode("utf-8", "surrogateescape")[-7:].rjust(8, b"\0"), "big")
 
 
-def _degraded(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def degraded_view(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Return a whole view of the picture after what happens to pictures on the web."""
     if rng.random() < 0.6:
         pixels = rescale(pixels, rng)

@@ -41,19 +41,20 @@ def fuse(
 ) -> onnx.ModelProto:
     """Return a model whose fake logit is the scaled network's plus the probe's.
 
-    The network answers for every view; the tower, which costs as much as eight of its answers, for
+    The network answers for every view; the tower, which costs as much as ten of its answers, for
     those views whose ``whole_weight`` is not zero. With the number of a picture's views as the
     weight of its first, the whole picture, the mean over its views is ``scale * mean of the
     network's logits + bias + probe``. All that the network's own export promises still holds: each
     view's logit is the mean over positions of ``head_weights`` times ``feature_map``, plus a bias.
 
     Args:
-        network: As `unmask.training.export.export` writes it, for views of 224 pixels.
+        network: As `unmask.training.export.export` writes it, for views of 224 pixels, or what
+            `unmask.training.quantise.quantise` makes of that.
         tower: The tower, its weights rounded.
         matrices: Its matrices in four bits.
         probe: The head on the tower.
     """
-    graph = _in_bytes(_prefixed(network.graph))
+    graph = _prefixed(network.graph)
     heads = _head_weights(network.graph)
     channels, seen = heads.shape[1], len(probe.weights)
     heads[0] *= probe.network_scale
@@ -167,25 +168,6 @@ def _feature_map(nodes: Nodes, tokens: str, places: str, weight: str, seen: int)
 def _prefixed(graph: onnx.GraphProto) -> onnx.GraphProto:
     """Return the network's graph with every name but its input's made its own."""
     return onnx.compose.add_prefix_graph(graph, _SMALL, rename_inputs=False, rename_nodes=True)
-
-
-def _in_bytes(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """Store the convolutions in 8 bits a weight; ONNX Runtime unpacks them once, at loading."""
-    used = {node.input[1] for node in graph.node if node.op_type == "Conv"}
-    nodes = Nodes(f"{_SMALL}bytes_")
-    kept, renamed = [], {}
-    for tensor in graph.initializer:
-        if tensor.name in used:
-            renamed[tensor.name] = nodes.bytes(numpy_helper.to_array(tensor))
-        else:
-            kept.append(tensor)
-    for node in graph.node:
-        for place, name in enumerate(node.input):
-            node.input[place] = renamed.get(name, name)
-    return helper.make_graph(
-        [*nodes.nodes, *graph.node], graph.name, graph.input, graph.output,
-        [*kept, *nodes.initializers],
-    )  # fmt: skip
 
 
 def _head_weights(graph: onnx.GraphProto) -> NDArray[np.float32]:
