@@ -184,7 +184,7 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
     else:
         yield "<p>No stretch of it looks rather fake than real.</p>"
     if found.moments:
-        yield "<h2>The most suspicious moments</h2>"
+        yield "<h2>Where it looks most fake</h2>"
         yield '<div class="moments">'
         for moment in found.moments:
             said = f"{moment.time:.1f} s, p(fake) {moment.p_fake:.3f}"
