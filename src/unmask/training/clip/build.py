@@ -34,7 +34,7 @@ As many as 20 MB and 60 ms a picture allow; the middle blocks tell most (see doc
 DEGRADED, SELF_BLENDED, STRENGTH = 2, 0.5, 0.01
 """Degraded versions of each training picture, the share of real faces that get a self-blended
 pseudo-fake, and the inverse strength of the head's L2 penalty."""
-_REFERENCE_PICTURES = 96
+REFERENCE_PICTURES = 96
 
 
 def build(
@@ -71,10 +71,10 @@ def build(
     if small.card.views.size != SIZE or not small.card.views.whole:
         raise ValueError(f"The network must look at the whole picture, at {SIZE} pixels.")
     train, val = select(rows, "train"), select(rows, "val")
-    faked = add_pseudo_fakes(train, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
+    faked = with_pseudo_fakes(train, seed)
     whole = read_tower(tower, DEPTH)
     report(f"making {DEPTH} blocks small")
-    rounded, matrices = compress(whole, _reference(train, seed), UNITS)
+    rounded, matrices = compress(whole, reference_views(train, seed), UNITS)
     report("looking at the training and validation pictures")
     learnt = tower_features(
         rounded, matrices, TAPS, faked, degraded=DEGRADED, seed=seed, on_progress=on_progress
@@ -124,9 +124,23 @@ def build(
     return card
 
 
-def _reference(rows: Sequence[Row], seed: int) -> torch.Tensor:
+def with_pseudo_fakes(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Return training rows with the pseudo-fakes that the head learns from, at their end."""
+    return add_pseudo_fakes(rows, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
+
+
+def reference_views(rows: Sequence[Row], seed: int) -> torch.Tensor:
+    """Return whole views of some pictures, by which the tower is made small without their labels.
+
+    Args:
+        rows: The pictures to choose from.
+        seed: Of the choice.
+
+    Returns:
+        float32, (n, 3, 224, 224), n at most `REFERENCE_PICTURES`.
+    """
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(rows), min(_REFERENCE_PICTURES, len(rows)), replace=False)
+    chosen = rng.choice(len(rows), min(REFERENCE_PICTURES, len(rows)), replace=False)
     views: list[NDArray[np.uint8]] = [
         whole_view(decode(read_bytes(rows[place].path)), SIZE) for place in chosen
     ]
