@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from towers import CHANNELS, HIDDEN, make_tower
 from unmask.detector.card import ModelCard
 from unmask.detector.model import (
     EXPLAIN,
@@ -27,38 +28,9 @@ from unmask.detector.model import (
 from unmask.prepare.views import ViewPlan, normalise
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
 from unmask.training.clip.fuse import Probe, fuse
-from unmask.training.clip.tower import GRID, HEADS, PATCH, Block, Linear, Norm, Tower, read_tower
+from unmask.training.clip.tower import Tower, read_tower
 
-CHANNELS, HIDDEN, DEPTH = 16 * HEADS, 4 * GROUP, 2
 TAPS = (0, 1)
-
-
-def _tower() -> Tower:
-    rng = np.random.default_rng(0)
-
-    def some(*shape: int, scale: float = 0.08) -> NDArray[np.float32]:
-        return rng.normal(0, scale, shape).astype(np.float32)
-
-    def linear(inputs: int, outputs: int) -> Linear:
-        return Linear(some(inputs, outputs), some(outputs))
-
-    def norm() -> Norm:
-        return Norm(1 + some(CHANNELS), some(CHANNELS))
-
-    def block() -> Block:
-        return Block(
-            norm(), linear(CHANNELS, 3 * CHANNELS), linear(CHANNELS, CHANNELS),
-            norm(), linear(CHANNELS, HIDDEN), linear(HIDDEN, CHANNELS),
-        )  # fmt: skip
-
-    return Tower(
-        patches=some(CHANNELS, 3, PATCH, PATCH),
-        patch_bias=some(CHANNELS),
-        start=some(1, 1, CHANNELS),
-        positions=some(GRID * GRID + 1, CHANNELS, scale=0.5),
-        norm=norm(),
-        blocks=tuple(block() for _ in range(DEPTH)),
-    )
 
 
 def _views(count: int, seed: int = 0) -> NDArray[np.float32]:
@@ -111,7 +83,7 @@ def _network() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Tower, list[dict[str, FourBit]]]:
-    return compress(_tower(), torch.from_numpy(_views(6)), 3 * GROUP)
+    return compress(make_tower(), torch.from_numpy(_views(6)), 3 * GROUP)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +110,7 @@ def test_four_bits_are_integers_within_eight_that_come_near() -> None:
 
 
 def test_pruning_drops_what_does_nothing() -> None:
-    block = _tower().blocks[0]
+    block = make_tower().blocks[0]
     idle = block.fc2.weight.copy()
     idle[::2] = 0
     block = replace(block, fc2=replace(block.fc2, weight=idle))
@@ -152,7 +124,7 @@ def test_pruning_drops_what_does_nothing() -> None:
 
 def test_a_small_tower_sees_about_the_same(small: tuple[Tower, list[dict[str, FourBit]]]) -> None:
     views = _views(8, seed=3)
-    whole, less = _seen(_tower(), views), _seen(small[0], views)
+    whole, less = _seen(make_tower(), views), _seen(small[0], views)
     assert (less - whole).std() < 0.5 * (whole - whole.mean(0)).std()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from unmask.data.manifest import Row, select
 from unmask.detector.card import ModelCard
 from unmask.detector.model import EXPLAIN, WHOLE_WEIGHT, Model
 from unmask.media.decode import decode, read_bytes
+from unmask.media.errors import PictureError
 from unmask.prepare.views import normalise, whole_view
 from unmask.training.clip.compress import compress
 from unmask.training.clip.features import SIZE, tower_features
@@ -138,10 +140,17 @@ def reference_views(rows: Sequence[Row], seed: int) -> torch.Tensor:
 
     Returns:
         float32, (n, 3, 224, 224), n at most `REFERENCE_PICTURES`.
+
+    Raises:
+        ValueError: None of them could be read.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(rows), min(REFERENCE_PICTURES, len(rows)), replace=False)
-    views: list[NDArray[np.uint8]] = [
-        whole_view(decode(read_bytes(rows[place].path)), SIZE) for place in chosen
-    ]
+    views: list[NDArray[np.uint8]] = []
+    for place in chosen:
+        # Who looks at all pictures says which cannot be read.
+        with suppress(PictureError):
+            views.append(whole_view(decode(read_bytes(rows[place].path)), SIZE))
+    if not views:
+        raise ValueError("None of the pictures that say which weights matter could be read.")
     return torch.from_numpy(normalise(np.stack(views)))
