@@ -15,7 +15,7 @@ FALSE_ALARMS = 0.1
 COLUMNS = (
     "left_out", "name", "real", "fake", "threshold", "metric", "value", "low", "high",
 )  # fmt: skip
-METRICS = ("auc", "fpr", "fnr", "ece")
+METRICS = ("auc", "fpr", "fnr", "ece", "fake_verdicts")
 
 
 class _Frozen(BaseModel):
@@ -35,6 +35,8 @@ class PartResult(_Frozen):
         fpr: Share of real pictures called fake at the fold's threshold.
         fnr: Share of fakes called real there.
         ece: Calibration error of p(fake).
+        fake_verdicts: Share of real pictures with the verdict ``fake``, by the fold's band; None in
+            results from before there was one.
     """
 
     name: str
@@ -46,6 +48,7 @@ class PartResult(_Frozen):
     fpr: Interval | None
     fnr: Interval | None
     ece: Interval | None
+    fake_verdicts: Interval | None = None
 
 
 class HeadResult(_Frozen):
@@ -73,6 +76,8 @@ class FoldResult(_Frozen):
         val_pictures: That chose the epoch, the calibration and the threshold.
         threshold: The lowest p(fake) from which at most `FALSE_ALARMS` of the validation's real
             pictures are called fake.
+        fake_from: The p(fake) from which the verdict is ``fake``, chosen on validation as
+            `unmask calibrate` does for the shipped model.
         parts: What it was judged on.
         training_seconds: What training took.
         judging_seconds: What scoring validation and test took.
@@ -83,6 +88,7 @@ class FoldResult(_Frozen):
     train_pictures: int
     val_pictures: int
     threshold: float
+    fake_from: float | None = None
     parts: tuple[PartResult, ...]
     training_seconds: float
     judging_seconds: float

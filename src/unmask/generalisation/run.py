@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.calibrate.band import choose_band
 from unmask.calibrate.fit import fit_platt
 from unmask.calibrate.score import ViewScores, score_views
 from unmask.data.manifest import Row
@@ -105,7 +106,9 @@ def _run(
     branch = fit_branch(kept, fold, held_out) if kept else None
     logits_of = branch.logits if branch else ViewScores.pooled
     calibration = fit_platt(logits_of(held_out), held_out.is_fake)
-    threshold = false_alarm_threshold(held_out.is_fake, calibration(logits_of(held_out)))
+    known = calibration(logits_of(held_out))
+    threshold = false_alarm_threshold(held_out.is_fake, known)
+    band = choose_band(held_out.is_fake, known)
     # Folds that leave nothing out judge parts that overlap: each picture is scored once.
     once = {row.path: row for part in fold.parts for row in part.rows}
     scores = score_views(model, list(once.values()), plan)
@@ -117,13 +120,10 @@ def _run(
         judged = [row for row in part.rows if row.path in p_fake]
         is_fake = np.array([row.is_fake for row in judged], dtype=bool)
         groups = [row.group for row in judged]
-        figures = measure_intervals(
-            is_fake,
-            np.array([p_fake[row.path] for row in judged]),
-            threshold,
-            resample(groups, resamples),
-            groups,
-        )
+        scored = np.array([p_fake[row.path] for row in judged])
+        drawn = resample(groups, resamples)
+        figures = measure_intervals(is_fake, scored, threshold, drawn, groups)
+        verdicts = measure_intervals(is_fake, scored, band.fake_from, drawn, groups)
         parts.append(
             PartResult(
                 name=part.name,
@@ -135,6 +135,7 @@ def _run(
                 fpr=figures["fpr"],
                 fnr=figures["fnr"],
                 ece=figures["ece"],
+                fake_verdicts=verdicts["fpr"],
             )
         )
     pictures = [sum(row.split == split for row in fold.rows) for split in ("train", "val")]
@@ -143,6 +144,7 @@ def _run(
         train_pictures=pictures[0],
         val_pictures=pictures[1],
         threshold=threshold,
+        fake_from=band.fake_from,
         parts=tuple(parts),
         training_seconds=round(trained - started, 1),
         judging_seconds=round(time.perf_counter() - trained, 1),
