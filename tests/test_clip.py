@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from pictures import picture
+from towers import CHANNELS, HIDDEN, make_tower
 from unmask.data.manifest import Row
 from unmask.detector.card import ModelCard
 from unmask.detector.model import (
@@ -31,39 +32,11 @@ from unmask.detector.model import (
 from unmask.prepare.views import ViewPlan, normalise
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
 from unmask.training.clip.fuse import Probe, fuse
+from unmask.training.clip.probe import LinearHead
 from unmask.training.clip.teach import Lessons, Pupil, apply_lessons, read_lessons, teach
-from unmask.training.clip.tower import GRID, HEADS, PATCH, Block, Linear, Norm, Tower, read_tower
+from unmask.training.clip.tower import Tower, read_tower
 
-CHANNELS, HIDDEN, DEPTH = 16 * HEADS, 4 * GROUP, 2
 TAPS = (0, 1)
-
-
-def _tower() -> Tower:
-    rng = np.random.default_rng(0)
-
-    def some(*shape: int, scale: float = 0.08) -> NDArray[np.float32]:
-        return rng.normal(0, scale, shape).astype(np.float32)
-
-    def linear(inputs: int, outputs: int) -> Linear:
-        return Linear(some(inputs, outputs), some(outputs))
-
-    def norm() -> Norm:
-        return Norm(1 + some(CHANNELS), some(CHANNELS))
-
-    def block() -> Block:
-        return Block(
-            norm(), linear(CHANNELS, 3 * CHANNELS), linear(CHANNELS, CHANNELS),
-            norm(), linear(CHANNELS, HIDDEN), linear(HIDDEN, CHANNELS),
-        )  # fmt: skip
-
-    return Tower(
-        patches=some(CHANNELS, 3, PATCH, PATCH),
-        patch_bias=some(CHANNELS),
-        start=some(1, 1, CHANNELS),
-        positions=some(GRID * GRID + 1, CHANNELS, scale=0.5),
-        norm=norm(),
-        blocks=tuple(block() for _ in range(DEPTH)),
-    )
 
 
 def _views(count: int, seed: int = 0) -> NDArray[np.float32]:
@@ -116,7 +89,7 @@ def _network() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Tower, list[dict[str, FourBit]]]:
-    return compress(_tower(), torch.from_numpy(_views(6)), 3 * GROUP)
+    return compress(make_tower(), torch.from_numpy(_views(6)), 3 * GROUP)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +116,7 @@ def test_four_bits_are_integers_within_eight_that_come_near() -> None:
 
 
 def test_pruning_drops_what_does_nothing() -> None:
-    block = _tower().blocks[0]
+    block = make_tower().blocks[0]
     idle = block.fc2.weight.copy()
     idle[::2] = 0
     block = replace(block, fc2=replace(block.fc2, weight=idle))
@@ -157,7 +130,7 @@ def test_pruning_drops_what_does_nothing() -> None:
 
 def test_a_small_tower_sees_about_the_same(small: tuple[Tower, list[dict[str, FourBit]]]) -> None:
     views = _views(8, seed=3)
-    whole, less = _seen(_tower(), views), _seen(small[0], views)
+    whole, less = _seen(make_tower(), views), _seen(small[0], views)
     assert (less - whole).std() < 0.5 * (whole - whole.mean(0)).std()
 
 
@@ -227,7 +200,11 @@ def test_a_model_counts_the_tower_once_a_picture(
     np.testing.assert_allclose(found.fake_logits.reshape(2, 3).mean(1), both, atol=1e-4)
 
 
-LESSONS = Lessons(rank=4, rate=2e-3, warm_up=2, steps=50, batch=8, clean=1, first=8, average=0.8)
+LESSONS = Lessons(rank=4, rate=2e-3, warm_up=2, steps=50, batch=8, clean=1, average=0.8)
+
+
+def _ignorant() -> LinearHead:
+    return LinearHead(np.zeros(len(TAPS) * CHANNELS, dtype=np.float32), 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -245,15 +222,15 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
 @pytest.fixture(scope="module")
 def learnt(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     out, said = tmp_path_factory.mktemp("lessons") / "whole.safetensors", list[str]()
-    teach(_tower(), TAPS, rows, out, LESSONS, report=said.append)
+    teach(make_tower(), TAPS, rows, out, LESSONS, first=_ignorant, report=said.append)
     return out, said
 
 
 def test_untaught_it_is_the_tower_itself() -> None:
     views = _views(3)
     with torch.inference_mode():
-        seen = Pupil(_tower(), TAPS, 4).features(torch.from_numpy(views)).numpy()
-    np.testing.assert_allclose(seen, _seen(_tower(), views), atol=1e-4)
+        seen = Pupil(make_tower(), TAPS, 4).features(torch.from_numpy(views)).numpy()
+    np.testing.assert_allclose(seen, _seen(make_tower(), views), atol=1e-4)
 
 
 def test_lessons_are_learnt_and_go_into_the_matrices(learnt: tuple[Path, list[str]]) -> None:
@@ -262,10 +239,10 @@ def test_lessons_are_learnt_and_go_into_the_matrices(learnt: tuple[Path, list[st
     assert late < min(0.6, early)  # Who guesses has 0.69.
     assert read_lessons(out) == LESSONS
     assert not list(out.parent.glob("*.state"))
-    taught = apply_lessons(_tower(), TAPS, out)
-    change = taught.blocks[0].qkv.weight - _tower().blocks[0].qkv.weight
+    taught = apply_lessons(make_tower(), TAPS, out)
+    change = taught.blocks[0].qkv.weight - make_tower().blocks[0].qkv.weight
     assert np.linalg.matrix_rank(change, tol=1e-5) == LESSONS.rank
-    np.testing.assert_array_equal(taught.patches, _tower().patches)
+    np.testing.assert_array_equal(taught.patches, make_tower().patches)
 
 
 def test_lessons_go_on_where_they_were_broken_off(
@@ -282,11 +259,13 @@ def test_lessons_go_on_where_they_were_broken_off(
 
     out = tmp_path / "parts.safetensors"
     with pytest.raises(BrokenOffError):
-        teach(_tower(), TAPS, rows, out, LESSONS, on_step=step)
+        teach(make_tower(), TAPS, rows, out, LESSONS, first=_ignorant, on_step=step)
     with pytest.raises(ValueError, match="other lessons"):
-        teach(_tower(), TAPS, rows, out, LESSONS.model_copy(update={"seed": 9}))
+        teach(
+            make_tower(), TAPS, rows, out, LESSONS.model_copy(update={"seed": 9}), first=_ignorant
+        )
     said: list[str] = []
-    teach(_tower(), TAPS, rows, out, LESSONS, report=said.append)
+    teach(make_tower(), TAPS, rows, out, LESSONS, first=_ignorant, report=said.append)
     assert said[0] == "going on from step 25"
     once, twice = load_file(learnt[0]), load_file(out)
     for name, whole in once.items():
@@ -295,10 +274,10 @@ def test_lessons_go_on_where_they_were_broken_off(
 
 def test_what_holds_no_lessons_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no lessons of this tower"):
-        apply_lessons(_tower(), TAPS, tmp_path / "absent.safetensors")
+        apply_lessons(make_tower(), TAPS, tmp_path / "absent.safetensors")
     save_file({"other": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="no lessons of this tower"):
-        apply_lessons(_tower(), TAPS, tmp_path / "other.safetensors")
+        apply_lessons(make_tower(), TAPS, tmp_path / "other.safetensors")
 
 
 def test_a_file_that_is_no_tower_is_one_sentence(tmp_path: Path) -> None:

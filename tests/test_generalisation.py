@@ -16,6 +16,7 @@ from unmask.cli import app
 from unmask.data.cap import cap
 from unmask.data.manifest import ManifestError, Row, write_manifest
 from unmask.generalisation import run as protocol
+from unmask.generalisation.floors import floors
 from unmask.generalisation.folds import NOTHING, make_folds
 from unmask.generalisation.page import section
 from unmask.generalisation.recipe import Recipe, read_recipe
@@ -134,7 +135,13 @@ def test_the_protocol_runs_each_fold_once(
     assert first.folds[0].train_pictures == 24
     assert not list(out.rglob("*.ckpt"))
     with (out / "folds-generator.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 4 * 4
+        assert len(list(csv.DictReader(file))) == 4 * 5
+    for fold in first.folds:
+        for one in fold.parts:
+            assert fold.fake_from is not None
+            assert one.fake_verdicts is not None
+            # The band lies on the far side of p(fake) 0.5, the false alarms' threshold anywhere.
+            assert fold.fake_from >= 0.5 - 1e-6
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a finished fold was trained again")
@@ -212,6 +219,27 @@ def test_the_page_shows_the_worst_first_and_says_what_a_row_is_about() -> None:
         "Mean AUC over the 2 rows with enough pictures of both labels: 0.650 unseen, 0.875 seen"
         in text
     )
+    assert "| AUC, mean | at least 0.780 | 0.650 | **missed** | 1 of 2 |" in text
+    assert "| FPR on real pictures of the left-out source, mean | at most 8.0% | 30.0% |" in text
+
+
+def test_floors_are_met_or_missed_by_what_was_found() -> None:
+    good, bad = part("good", 0.9, fpr=(0.02, 0, 1)), part("bad", 0.7, fpr=(0.2, 0, 1))
+    few = part("few", 0.1, real=4, fpr=(1.0, 0, 1), ece=(0.9, 0, 1), fake=4)
+    single = part("single", None, fake=0, fpr=(0.05, 0, 1), fake_verdicts=(0.03, 0, 1))
+    found = {floor.what: floor for floor in floors("source", [good, bad, few, single])}
+    mean, worst, fpr, verdicts, ece = found.values()
+    assert (mean.found, mean.met, mean.passing, mean.rows) == (pytest.approx(0.8), True, 1, 2)
+    assert (worst.found, worst.met) == (0.7, True)
+    assert (fpr.found, fpr.met, fpr.passing, fpr.rows) == (pytest.approx(0.09), False, 2, 3)
+    # Only one of them has a band.
+    assert (verdicts.found, verdicts.met, verdicts.rows) == (0.03, True, 1)
+    assert (ece.found, ece.met) == (pytest.approx(0.1), False)
+    assert not floors("source", [bad])[0].met
+    # A generator's real pictures stay in training: their FPR is no figure of strangers.
+    assert [one.what for one in floors("generator", [good])] == [
+        "AUC, mean", "AUC, worst", "ECE, mean",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

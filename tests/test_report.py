@@ -88,7 +88,7 @@ def test_a_video_s_report_has_its_timeline(detector: Detector, tmp_path: Path) -
     html = render(gather(path, detector))
     checked(html)
     assert "Timeline" in html
-    assert "most suspicious moments" in html
+    assert "Where it looks most fake" in html
     assert hashlib.sha256(path.read_bytes()).hexdigest() in html
 
 

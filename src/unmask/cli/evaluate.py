@@ -97,6 +97,14 @@ def evaluate(
         Path,
         typer.Option(help="With --leave-one-...-out: what to train."),
     ] = DEFAULT_RECIPE,
+    tower: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --leave-one-...-out: CLIP ViT-B/16 as ONNX, for a head on it as the shipped "
+            "model has one.",
+            show_default=False,
+        ),
+    ] = None,
     robustness: Annotated[
         bool,
         typer.Option(
@@ -130,18 +138,24 @@ def evaluate(
             or robustness
             or split != "test"
         ):
-            fail("--leave-one-...-out goes with --data, --recipe, --out, --folds and --bootstrap.")
+            fail(
+                "--leave-one-...-out goes with --data, --recipe, --tower, --out, --folds and "
+                "--bootstrap."
+            )
         if leave_one_generator_out and leave_one_source_out:
             fail("choose one of --leave-one-generator-out and --leave-one-source-out.")
         leave_one_out(
             data,
             "generator" if leave_one_generator_out else "source",
             recipe,
+            tower,
             out,
             folds,
             bootstrap,
         )
         return
+    if tower is not None:
+        fail("--tower goes with --leave-one-...-out.")
     if robustness:
         if any(option is not None for option in (*not_models, folds)) or into_card:
             fail(

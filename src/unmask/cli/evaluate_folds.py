@@ -11,6 +11,7 @@ from rich.text import Text
 
 from unmask.cli.errors import clean_errors
 from unmask.cli.options import check_file, check_folder
+from unmask.cli.progress import counted
 from unmask.cli.words import command_line
 from unmask.verdict.table import printable
 
@@ -25,6 +26,7 @@ def leave_one_out(
     data: Path,
     kind: Kind,
     recipe: Path,
+    tower: Path | None,
     out: Path | None,
     folds: list[Path] | None,
     bootstrap: int,
@@ -35,6 +37,7 @@ def leave_one_out(
         data: The manifest.
         kind: What to leave out.
         recipe: What to train.
+        tower: CLIP's image tower, for a head beside each network; None for networks alone.
         out: The folder of the folds.
         folds: One more place for the JSON, or none.
         bootstrap: Resamples for the intervals.
@@ -59,18 +62,28 @@ def leave_one_out(
             took = f"{seconds:.0f} s" if seconds else "was done before"
             console.print(Text(printable(f"{done}/{total} {name} left out: {took}")))
 
+        kept = None
+        if tower is not None:
+            from unmask.training.clip.kept import keep_features
+
+            with counted("looking", len(rows)) as advance:
+                kept = keep_features(
+                    tower, rows, out / "tower", report=console.print, on_progress=advance
+                )
         command = command_line(
             data=Path("$DATA", data.name),
             leave_one_generator_out=kind == "generator",
             leave_one_source_out=kind == "source",
             recipe=recipe,
+            tower=tower,
             out=out,
             folds=folds,
             bootstrap=None if bootstrap == 1000 else bootstrap,
         )
         results = run_protocol(
-            rows, kind, chosen, out, command=command, resamples=bootstrap, on_fold=tell
-        )
+            rows, kind, chosen, out,
+            command=command, kept=kept, resamples=bootstrap, on_fold=tell,
+        )  # fmt: skip
         for path in (out / f"folds-{kind}.json", *(folds or [])):
             results.write(path)
         results.write_csv(out / f"folds-{kind}.csv")

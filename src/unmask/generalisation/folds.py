@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -39,17 +39,27 @@ class Part:
 
 @dataclass(frozen=True)
 class Fold:
-    """One network of a protocol.
+    """One model of a protocol.
 
     Attributes:
+        kind: What the protocol leaves out.
         name: Of the generator or source left out, or `NOTHING`.
-        rows: Capped rows to train and validate on.
-        parts: What the network is judged on: what was left out; everything where nothing was.
+        rows: Capped rows to train the network on and to validate on.
+        parts: What the model is judged on: what was left out; everything where nothing was.
     """
 
+    kind: Kind
     name: str
     rows: list[Row]
     parts: tuple[Part, ...]
+
+    def may_see(self, row: Row) -> bool:
+        """Whether a training or validation picture is no part of what is left out."""
+        if self.name == NOTHING:
+            return True
+        if self.kind == "source":
+            return row.source != self.name
+        return not row.is_fake or row.generator != self.name
 
 
 def make_folds(rows: Sequence[Row], kind: Kind, recipe: Recipe) -> list[Fold]:
@@ -82,12 +92,8 @@ def make_folds(rows: Sequence[Row], kind: Kind, recipe: Recipe) -> list[Fold]:
             parts.append(Part(cut.name, chosen, cut.against_all, also))
     if len(parts) < 2:
         raise ManifestError(f"The test split has fewer than two {kind}s; none can be left out.")
-    folds = [Fold(NOTHING, seen, tuple(parts))]
+    folds = [Fold(kind, NOTHING, seen, tuple(parts))]
     for part in parts:
-        kept = [row for row in seen if not _is_left_out(row, kind, part.name)]
-        folds.append(Fold(part.name, kept, (part,)))
+        empty = Fold(kind, part.name, [], (part,))
+        folds.append(replace(empty, rows=[row for row in seen if empty.may_see(row)]))
     return folds
-
-
-def _is_left_out(row: Row, kind: Kind, name: str) -> bool:
-    return row.source == name if kind == "source" else row.is_fake and row.generator == name

@@ -15,7 +15,7 @@ FALSE_ALARMS = 0.1
 COLUMNS = (
     "left_out", "name", "real", "fake", "threshold", "metric", "value", "low", "high",
 )  # fmt: skip
-METRICS = ("auc", "fpr", "fnr", "ece")
+METRICS = ("auc", "fpr", "fnr", "ece", "fake_verdicts")
 
 
 class _Frozen(BaseModel):
@@ -35,6 +35,8 @@ class PartResult(_Frozen):
         fpr: Share of real pictures called fake at the fold's threshold.
         fnr: Share of fakes called real there.
         ece: Calibration error of p(fake).
+        fake_verdicts: Share of real pictures with the verdict ``fake``, by the fold's band; None in
+            results from before there was one.
     """
 
     name: str
@@ -46,29 +48,51 @@ class PartResult(_Frozen):
     fpr: Interval | None
     fnr: Interval | None
     ece: Interval | None
+    fake_verdicts: Interval | None = None
+
+
+class HeadResult(_Frozen):
+    """A fold's linear head on the frozen tower.
+
+    Attributes:
+        train_pictures: That it was fitted to.
+        pseudo_fakes: Made from real ones of these, that it was fitted to besides.
+        head_counts: Factor of its logit in the sum.
+        network_counts: Factor of the network's.
+    """
+
+    train_pictures: int
+    pseudo_fakes: int
+    head_counts: float
+    network_counts: float
 
 
 class FoldResult(_Frozen):
-    """How one network did.
+    """How one fold's model did.
 
     Attributes:
         left_out: The generator or source that it never saw, or ``nothing``.
-        train_pictures: That it was trained on.
+        train_pictures: That its network was trained on.
         val_pictures: That chose the epoch, the calibration and the threshold.
         threshold: The lowest p(fake) from which at most `FALSE_ALARMS` of the validation's real
             pictures are called fake.
+        fake_from: The p(fake) from which the verdict is ``fake``, chosen on validation as
+            `unmask calibrate` does for the shipped model.
         parts: What it was judged on.
         training_seconds: What training took.
         judging_seconds: What scoring validation and test took.
+        head: On the frozen tower; None where the network was alone.
     """
 
     left_out: str
     train_pictures: int
     val_pictures: int
     threshold: float
+    fake_from: float | None = None
     parts: tuple[PartResult, ...]
     training_seconds: float
     judging_seconds: float
+    head: HeadResult | None = None
 
 
 class Results(_Frozen):
@@ -82,6 +106,7 @@ class Results(_Frozen):
         summary: The recipe and its caps in words.
         resamples: Of the bootstrap.
         folds: First the one with nothing left out.
+        tower: What the heads' features were made with; None where networks were alone.
     """
 
     format: Literal[1] = 1
@@ -92,6 +117,7 @@ class Results(_Frozen):
     summary: str
     resamples: int
     folds: tuple[FoldResult, ...]
+    tower: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, path: Path) -> Results:

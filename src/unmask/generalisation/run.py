@@ -13,15 +13,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.calibrate.band import choose_band
 from unmask.calibrate.fit import fit_platt
-from unmask.calibrate.score import score_views
+from unmask.calibrate.score import ViewScores, score_views
 from unmask.data.manifest import Row
 from unmask.evaluation.bootstrap import resample
 from unmask.evaluation.metrics import measure_intervals
+from unmask.generalisation.branch import fit_branch
 from unmask.generalisation.folds import NOTHING, Fold, Kind, make_folds
 from unmask.generalisation.recipe import Recipe
 from unmask.generalisation.results import FALSE_ALARMS, FoldResult, PartResult, Results
 from unmask.training.checkpoint import Checkpoint
+from unmask.training.clip.kept import KeptFeatures
 from unmask.training.run import WEIGHTS_FILE, train
 
 _WHAT = "fold.json"
@@ -34,14 +37,18 @@ def run_protocol(
     out: Path,
     *,
     command: str,
+    kept: KeptFeatures | None = None,
     resamples: int = 1000,
     on_fold: Callable[[str, int, int, float], None] = lambda name, done, total, seconds: None,
 ) -> Results:
     """Train a network for each fold and judge it on what it has never seen.
 
+    With features of the tower, what is judged is the network and a head on the tower together, as
+    in the shipped model.
+
     Each fold has a folder in ``out``. A finished fold is read and neither trained nor judged again,
     and an interrupted training resumes. Both protocols can share a folder: the network with nothing
-    left out is then trained once.
+    left out is then trained once. With and without the tower, the networks are the same.
 
     Args:
         rows: A manifest's rows.
@@ -49,6 +56,7 @@ def run_protocol(
         recipe: What is trained.
         out: The folder of the folds.
         command: The command line, to be kept with the results.
+        kept: What the tower sees in the manifest's pictures; None judges the networks alone.
         resamples: Of the bootstrap over groups.
         on_fold: Called after a fold with its name, how many are done, of how many, and the seconds
             that it took, 0 where it was done before.
@@ -63,10 +71,11 @@ def run_protocol(
         started = time.perf_counter()
         folder = out / (NOTHING if fold.name == NOTHING else f"{kind}-{_slug(fold.name)}")
         _claim(folder, fold, recipe)
-        finished = folder / f"{kind}-{_digest(_judged(fold))[:8]}.json"
+        made_by = f"-{kept.tower.digest}" if kept else ""
+        finished = folder / f"{kind}-{_digest(_judged(fold))[:8]}{made_by}.json"
         fresh = not finished.is_file()
         if fresh:
-            done = _run(fold, recipe, folder, resamples)
+            done = _run(fold, recipe, folder, kept, resamples)
             finished.write_text(done.model_dump_json(indent=1) + "\n", encoding="utf-8")
         found.append(FoldResult.model_validate_json(finished.read_bytes()))
         on_fold(fold.name, number, len(folds), fresh * (time.perf_counter() - started))
@@ -75,13 +84,16 @@ def run_protocol(
         command=command,
         created=datetime.now(UTC).date().isoformat(),
         recipe=recipe.settings(),
-        summary=recipe.sentence(),
+        summary=recipe.sentence() + ", with a linear head on the frozen tower" * bool(kept),
         resamples=resamples,
         folds=tuple(found),
+        tower=kept.tower.model_dump(mode="json") if kept else None,
     )
 
 
-def _run(fold: Fold, recipe: Recipe, folder: Path, resamples: int) -> FoldResult:
+def _run(
+    fold: Fold, recipe: Recipe, folder: Path, kept: KeptFeatures | None, resamples: int
+) -> FoldResult:
     started = time.perf_counter()
     if not (folder / WEIGHTS_FILE).is_file() or list(folder.glob("*.ckpt")):
         train(fold.rows, folder, recipe.config, progress=False)
@@ -91,24 +103,27 @@ def _run(fold: Fold, recipe: Recipe, folder: Path, resamples: int) -> FoldResult
     model = Checkpoint(folder)
     plan = model.card.views
     held_out = score_views(model, [row for row in fold.rows if row.split == "val"], plan)
-    calibration = fit_platt(held_out.pooled(), held_out.is_fake)
-    threshold = false_alarm_threshold(held_out.is_fake, calibration(held_out.pooled()))
+    branch = fit_branch(kept, fold, held_out) if kept else None
+    logits_of = branch.logits if branch else ViewScores.pooled
+    calibration = fit_platt(logits_of(held_out), held_out.is_fake)
+    known = calibration(logits_of(held_out))
+    threshold = false_alarm_threshold(held_out.is_fake, known)
+    band = choose_band(held_out.is_fake, known)
     # Folds that leave nothing out judge parts that overlap: each picture is scored once.
     once = {row.path: row for part in fold.parts for row in part.rows}
     scores = score_views(model, list(once.values()), plan)
-    p_fake = dict(zip((row.path for row in scores.rows), calibration(scores.pooled()), strict=True))
+    p_fake = dict(
+        zip((row.path for row in scores.rows), calibration(logits_of(scores)), strict=True)
+    )
     parts = []
     for part in fold.parts:
         judged = [row for row in part.rows if row.path in p_fake]
         is_fake = np.array([row.is_fake for row in judged], dtype=bool)
         groups = [row.group for row in judged]
-        figures = measure_intervals(
-            is_fake,
-            np.array([p_fake[row.path] for row in judged]),
-            threshold,
-            resample(groups, resamples),
-            groups,
-        )
+        scored = np.array([p_fake[row.path] for row in judged])
+        drawn = resample(groups, resamples)
+        figures = measure_intervals(is_fake, scored, threshold, drawn, groups)
+        verdicts = measure_intervals(is_fake, scored, band.fake_from, drawn, groups)
         parts.append(
             PartResult(
                 name=part.name,
@@ -120,6 +135,7 @@ def _run(fold: Fold, recipe: Recipe, folder: Path, resamples: int) -> FoldResult
                 fpr=figures["fpr"],
                 fnr=figures["fnr"],
                 ece=figures["ece"],
+                fake_verdicts=verdicts["fpr"],
             )
         )
     pictures = [sum(row.split == split for row in fold.rows) for split in ("train", "val")]
@@ -128,9 +144,11 @@ def _run(fold: Fold, recipe: Recipe, folder: Path, resamples: int) -> FoldResult
         train_pictures=pictures[0],
         val_pictures=pictures[1],
         threshold=threshold,
+        fake_from=band.fake_from,
         parts=tuple(parts),
         training_seconds=round(trained - started, 1),
         judging_seconds=round(time.perf_counter() - trained, 1),
+        head=branch.result() if branch else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from unmask.data.manifest import Row, select
 from unmask.detector.card import ModelCard
 from unmask.detector.model import EXPLAIN, WHOLE_WEIGHT, Model
 from unmask.media.decode import decode, read_bytes
+from unmask.media.errors import PictureError
 from unmask.prepare.views import normalise, whole_view
-from unmask.training.clip.compress import compress
+from unmask.training.clip.compress import FourBit, compress
 from unmask.training.clip.features import SIZE, tower_features
 from unmask.training.clip.fuse import OPSET, Probe, fuse
-from unmask.training.clip.probe import fit_head, weigh
+from unmask.training.clip.probe import LinearHead, fit_head, weigh
 from unmask.training.clip.teach import apply_lessons, read_lessons
-from unmask.training.clip.tower import read_tower
+from unmask.training.clip.tower import Tower, read_tower
 from unmask.training.config import TrainConfig
 from unmask.training.export import About
 from unmask.training.pseudo import add_pseudo_fakes
@@ -35,7 +37,7 @@ As many as 20 MB and 60 ms a picture allow; the middle blocks tell most (see doc
 DEGRADED, SELF_BLENDED, STRENGTH = 2, 0.5, 0.01
 """Degraded versions of each training picture, the share of real faces that get a self-blended
 pseudo-fake, and the inverse strength of the head's L2 penalty."""
-_REFERENCE_PICTURES = 96
+REFERENCE_PICTURES = 96
 
 
 def build(
@@ -73,19 +75,13 @@ def build(
     small = Model(network)
     if small.card.views.size != SIZE or not small.card.views.whole:
         raise ValueError(f"The network must look at the whole picture, at {SIZE} pixels.")
-    train, val = select(rows, "train"), select(rows, "val")
-    faked = with_pseudo_fakes(train, seed)
     whole = read_tower(tower, DEPTH)
     if lessons is not None:
         whole = apply_lessons(whole, TAPS, lessons)
-    report(f"making {DEPTH} blocks small")
-    rounded, matrices = compress(whole, _reference(train, seed), UNITS)
-    report("looking at the training and validation pictures")
-    learnt = tower_features(
-        rounded, matrices, TAPS, faked, degraded=DEGRADED, seed=seed, on_progress=on_progress
+    rounded, matrices, head = small_with_head(
+        whole, select(rows, "train"), seed=seed, report=report, on_progress=on_progress
     )
-    head = fit_head(learnt, STRENGTH)
-    seen = tower_features(rounded, matrices, TAPS, val, on_progress=on_progress)
+    seen = tower_features(rounded, matrices, TAPS, select(rows, "val"), on_progress=on_progress)
     network_logits = score_views(small, seen.rows, small.card.views).pooled()
     own, other, bias = weigh(head(seen.values[:, 0]), network_logits, seen.rows)
     report(f"the head counts {own:.2f}, the network {other:.2f}")
@@ -130,15 +126,61 @@ def build(
     return card
 
 
+def small_with_head(
+    tower: Tower,
+    train: Sequence[Row],
+    *,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> tuple[Tower, list[dict[str, FourBit]], LinearHead]:
+    """Make a tower small and fit a head to what it then sees in training pictures.
+
+    Args:
+        tower: The tower.
+        train: The training pictures, without pseudo-fakes.
+        seed: As for `build`.
+        report: Called with a line now and then.
+        on_progress: Called with the number of pictures just done.
+
+    Returns:
+        The tower with rounded weights, its four-bit matrices, and the head.
+    """
+    report(f"making {DEPTH} blocks small")
+    rounded, matrices = compress(tower, reference_views(train, seed), UNITS)
+    report("looking at the training pictures")
+    learnt = tower_features(
+        rounded, matrices, TAPS, with_pseudo_fakes(train, seed),
+        degraded=DEGRADED, seed=seed, on_progress=on_progress,
+    )  # fmt: skip
+    return rounded, matrices, fit_head(learnt, STRENGTH)
+
+
 def with_pseudo_fakes(rows: Sequence[Row], seed: int) -> list[Row]:
-    """Return the rows with the pseudo-fakes that head and tower learn from."""
+    """Return training rows with the pseudo-fakes that are learnt from beside them, at their end."""
     return add_pseudo_fakes(rows, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
 
 
-def _reference(rows: Sequence[Row], seed: int) -> torch.Tensor:
+def reference_views(rows: Sequence[Row], seed: int) -> torch.Tensor:
+    """Return whole views of some pictures, by which the tower is made small without their labels.
+
+    Args:
+        rows: The pictures to choose from.
+        seed: Of the choice.
+
+    Returns:
+        float32, (n, 3, 224, 224), n at most `REFERENCE_PICTURES`.
+
+    Raises:
+        ValueError: None of them could be read.
+    """
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(rows), min(_REFERENCE_PICTURES, len(rows)), replace=False)
-    views: list[NDArray[np.uint8]] = [
-        whole_view(decode(read_bytes(rows[place].path)), SIZE) for place in chosen
-    ]
+    chosen = rng.choice(len(rows), min(REFERENCE_PICTURES, len(rows)), replace=False)
+    views: list[NDArray[np.uint8]] = []
+    for place in chosen:
+        # Who looks at all pictures says which cannot be read.
+        with suppress(PictureError):
+            views.append(whole_view(decode(read_bytes(rows[place].path)), SIZE))
+    if not views:
+        raise ValueError("None of the pictures that say which weights matter could be read.")
     return torch.from_numpy(normalise(np.stack(views)))

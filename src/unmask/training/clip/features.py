@@ -41,6 +41,11 @@ class TowerFeatures:
     rows: list[Row]
     values: NDArray[np.float16]
 
+    def only(self, wanted: Sequence[bool]) -> TowerFeatures:
+        """Return the features of some of the pictures, one flag a picture."""
+        chosen = np.flatnonzero(np.asarray(wanted, dtype=bool))
+        return TowerFeatures([self.rows[place] for place in chosen], self.values[chosen])
+
 
 def tower_features(
     tower: Tower,
@@ -64,9 +69,24 @@ def tower_features(
         seed: Of the degradations.
         on_progress: Called with the number of pictures just done.
     """
-    session = _session(tower, matrices, taps)
+    session = tower_session(tower_model(tower, matrices, taps))
+    seen = look(session, rows, degraded=degraded, seed=seed, on_progress=on_progress)
+    if not seen.rows:
+        raise ValueError("None of the pictures could be read.")
+    return seen
 
-    def look(row: Row) -> NDArray[np.float16] | None:
+
+def look(
+    session: ort.InferenceSession,
+    rows: Sequence[Row],
+    *,
+    degraded: int = 0,
+    seed: int = 0,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> TowerFeatures:
+    """Run a session of `tower_session` on pictures, arguments as for `tower_features`."""
+
+    def see(row: Row) -> NDArray[np.float16] | None:
         try:
             pixels = make_pseudo(row, decode(read_bytes(row.path)), seed + hash_of(row.group))
         except PictureError as error:
@@ -82,14 +102,13 @@ def tower_features(
     kept, values = [], []
     # One picture a thread: the decoder and the tower both let go of the interpreter's lock.
     with ThreadPoolExecutor() as pool:
-        for row, seen in zip(rows, pool.map(look, rows), strict=True):
+        for row, seen in zip(rows, pool.map(see, rows), strict=True):
             if seen is not None:
                 kept.append(row)
                 values.append(seen)
             on_progress(1)
-    if not kept:
-        raise ValueError("None of the pictures could be read.")
-    return TowerFeatures(kept, np.stack(values))
+    nothing = np.empty((0, 1 + degraded, session.get_outputs()[0].shape[1]), dtype=np.float16)
+    return TowerFeatures(kept, np.stack(values) if values else nothing)
 
 
 def hash_of(text: str) -> int:
@@ -107,9 +126,16 @@ def degraded_view(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return pixels[:, ::-1] if rng.random() < 0.5 else pixels
 
 
-def _session(
+def tower_model(
     tower: Tower, matrices: list[dict[str, FourBit]], taps: Sequence[int]
-) -> ort.InferenceSession:
+) -> onnx.ModelProto:
+    """Return the tower alone, from ``views`` to what its taps see, averaged over places.
+
+    Args:
+        tower: The tower, its weights rounded.
+        matrices: Its matrices in four bits.
+        taps: Blocks, from 0, whose outputs are wanted.
+    """
     nodes = Nodes("clip_")
     found = tower_nodes(nodes, tower, matrices, "views", taps)
     axis = nodes.constant(np.array([1]))
@@ -125,4 +151,9 @@ def _session(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.checker.check_model(model)
+    return model
+
+
+def tower_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """Make a model of `tower_model` ready to run."""
     return ort.InferenceSession(model.SerializeToString(), session_options())

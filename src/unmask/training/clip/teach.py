@@ -28,8 +28,8 @@ from unmask.data.manifest import Row
 from unmask.media.decode import Pixels, decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import normalise, whole_view
-from unmask.training.clip.features import SIZE, TowerFeatures, degraded_view
-from unmask.training.clip.probe import fit_head
+from unmask.training.clip.features import SIZE, degraded_view
+from unmask.training.clip.probe import LinearHead
 from unmask.training.clip.tower import Linear, Tower
 from unmask.training.pseudo import make_pseudo
 from unmask.training.samplers import Draw, balanced_pairs
@@ -53,23 +53,19 @@ class Lessons(BaseModel):
         kept: Share of a view's places that are looked at.
         clean: Share of the pictures that are not degraded.
         average: Decay of the averaged changes, which are what is kept.
-        first: Views from which the head learns before anything changes.
-        strength: Inverse strength of that head's L2 penalty.
         seed: Of all draws.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(default=16, ge=1)
-    rate: float = Field(default=4e-5, gt=0)
+    rate: float = Field(default=3e-5, gt=0)
     warm_up: int = Field(default=20, ge=1)
-    steps: int = Field(default=700, ge=1)
+    steps: int = Field(default=450, ge=1)
     batch: int = Field(default=32, ge=2)
     kept: float = Field(default=0.4, gt=0, le=1)
     clean: float = Field(default=0.33, ge=0, le=1)
-    average: float = Field(default=0.99, ge=0, lt=1)
-    first: int = Field(default=4096, ge=2)
-    strength: float = Field(default=0.01, gt=0)
+    average: float = Field(default=0.98, ge=0, lt=1)
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -162,14 +158,15 @@ def teach(
     out: Path,
     lessons: Lessons,
     *,
+    first: Callable[[], LinearHead],
     report: Callable[[str], None] = lambda line: None,
     on_step: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Teach a tower and write what changed.
 
-    The head first learns on what the tower sees as it is; from there on both change together, with
-    binary cross-entropy. The state is kept beside ``out`` every 25 steps, and a run that was broken
-    off goes on from there.
+    The tower and a head that was fitted to what it saw until then change together, by binary
+    cross-entropy. The state is kept beside ``out`` every 25 steps, and a run that was broken off
+    goes on from there.
 
     Args:
         tower: The tower.
@@ -177,6 +174,7 @@ def teach(
         rows: Training pictures, pseudo-fakes among them.
         out: The safetensors file to write, for `apply_lessons`.
         lessons: How.
+        first: Makes the head to start from.
         report: Called with a line now and then.
         on_step: Called with the number of steps just done.
 
@@ -189,8 +187,10 @@ def teach(
     keeper = _Keeper(out.with_suffix(".state"), pupil, optimiser, lessons)
     start = keeper.resume()
     if start == 0:
-        report(f"fitting the head to {lessons.first} views")
-        _fit_first(pupil, rows, lessons)
+        head = first()
+        with torch.no_grad():
+            pupil.head.weight.copy_(torch.from_numpy(head.weights)[None])
+            pupil.head.bias.fill_(head.bias)
     elif start < lessons.steps:
         report(f"going on from step {start}")
     losses: list[float] = []
@@ -212,22 +212,6 @@ def teach(
             keeper.keep(step + 1)
         on_step(1)
     keeper.finish(out)
-
-
-def _fit_first(pupil: Pupil, rows: Sequence[Row], lessons: Lessons) -> None:
-    """Fit the head to drawn views, looked at whole by the tower as it is."""
-    seen, drawn = [], []
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        for batch in _batches(rows, lessons.model_copy(update={"seed": lessons.seed + 1})):
-            seen.append(pupil.features(batch.views).numpy())
-            drawn += batch.rows
-            if len(drawn) >= lessons.first:
-                break
-    values = np.concatenate(seen)[:, None].astype(np.float16)
-    head = fit_head(TowerFeatures(drawn, values), lessons.strength)
-    with torch.no_grad():
-        pupil.head.weight.copy_(torch.from_numpy(head.weights)[None])
-        pupil.head.bias.fill_(head.bias)
 
 
 @dataclass(frozen=True)
