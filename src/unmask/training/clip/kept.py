@@ -46,8 +46,8 @@ class FrozenTower(BaseModel):
         blocks: Kept of the tower.
         hidden_units: Kept in each block.
         read_at: Blocks, from 0, whose outputs are the features.
-        reference_pictures: At most so many real training pictures by which the tower was made small, without
-            labels, drawn from all sources.
+        reference_pictures: At most so many real training pictures, drawn from all sources, say
+            without their labels what is kept of the tower.
         degraded_versions: Of each training picture, besides the clean one.
         self_blended: Share of the real training faces that have a self-blended pseudo-fake.
         seed: Of the reference pictures, the degradations and the pseudo-fakes.
