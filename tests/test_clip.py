@@ -13,12 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
-from safetensors.torch import load_file, save_file
 
-from pictures import picture
 from towers import CHANNELS, HIDDEN, make_tower
-from unmask.data.manifest import Row
 from unmask.detector.card import ModelCard
 from unmask.detector.model import (
     EXPLAIN,
@@ -32,8 +28,6 @@ from unmask.detector.model import (
 from unmask.prepare.views import ViewPlan, normalise
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
 from unmask.training.clip.fuse import Probe, fuse
-from unmask.training.clip.probe import LinearHead
-from unmask.training.clip.teach import Lessons, Pupil, apply_lessons, read_lessons, teach
 from unmask.training.clip.tower import Tower, read_tower
 
 TAPS = (0, 1)
@@ -198,86 +192,6 @@ def test_a_model_counts_the_tower_once_a_picture(
     assert abs(parts.whole_logit) > 0.1
     found = model.features(normalise(np.concatenate([first, second])), [3, 3])
     np.testing.assert_allclose(found.fake_logits.reshape(2, 3).mean(1), both, atol=1e-4)
-
-
-LESSONS = Lessons(rank=4, rate=2e-3, warm_up=2, steps=50, batch=8, clean=1, average=0.8)
-
-
-def _ignorant() -> LinearHead:
-    return LinearHead(np.zeros(len(TAPS) * CHANNELS, dtype=np.float32), 0.0)
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    """Pictures of which the fakes are brighter."""
-    folder, made = tmp_path_factory.mktemp("bright"), []
-    for number in range(16):
-        path, fake = folder / f"{number}.png", number % 2 == 1
-        pixels = np.asarray(picture(72, 72, number)).astype(int) // 2 + 40 * fake
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
-        made.append(Row(path, "fake" if fake else "real", "", "lamp" * fake, "toy", split="train"))
-    return made
-
-
-@pytest.fixture(scope="module")
-def learnt(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    out, said = tmp_path_factory.mktemp("lessons") / "whole.safetensors", list[str]()
-    teach(make_tower(), TAPS, rows, out, LESSONS, first=_ignorant, report=said.append)
-    return out, said
-
-
-def test_untaught_it_is_the_tower_itself() -> None:
-    views = _views(3)
-    with torch.inference_mode():
-        seen = Pupil(make_tower(), TAPS, 4).features(torch.from_numpy(views)).numpy()
-    np.testing.assert_allclose(seen, _seen(make_tower(), views), atol=1e-4)
-
-
-def test_lessons_are_learnt_and_go_into_the_matrices(learnt: tuple[Path, list[str]]) -> None:
-    out, said = learnt
-    early, late = (float(line.rsplit(" ", 1)[1]) for line in said if "loss" in line)
-    assert late < min(0.6, early)  # Who guesses has 0.69.
-    assert read_lessons(out) == LESSONS
-    assert not list(out.parent.glob("*.state"))
-    taught = apply_lessons(make_tower(), TAPS, out)
-    change = taught.blocks[0].qkv.weight - make_tower().blocks[0].qkv.weight
-    assert np.linalg.matrix_rank(change, tol=1e-5) == LESSONS.rank
-    np.testing.assert_array_equal(taught.patches, make_tower().patches)
-
-
-def test_lessons_go_on_where_they_were_broken_off(
-    rows: list[Row], learnt: tuple[Path, list[str]], tmp_path: Path
-) -> None:
-    class BrokenOffError(Exception):
-        pass
-
-    left = iter(range(27))
-
-    def step(count: int) -> None:
-        if next(left, None) is None:
-            raise BrokenOffError
-
-    out = tmp_path / "parts.safetensors"
-    with pytest.raises(BrokenOffError):
-        teach(make_tower(), TAPS, rows, out, LESSONS, first=_ignorant, on_step=step)
-    with pytest.raises(ValueError, match="other lessons"):
-        teach(
-            make_tower(), TAPS, rows, out, LESSONS.model_copy(update={"seed": 9}), first=_ignorant
-        )
-    said: list[str] = []
-    teach(make_tower(), TAPS, rows, out, LESSONS, first=_ignorant, report=said.append)
-    assert said[0] == "going on from step 25"
-    once, twice = load_file(learnt[0]), load_file(out)
-    for name, whole in once.items():
-        assert (twice[name] - whole).norm() < 0.05 * whole.norm(), name
-
-
-def test_what_holds_no_lessons_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no lessons of this tower"):
-        apply_lessons(make_tower(), TAPS, tmp_path / "absent.safetensors")
-    save_file({"other": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match="no lessons of this tower"):
-        apply_lessons(make_tower(), TAPS, tmp_path / "other.safetensors")
 
 
 def test_a_file_that_is_no_tower_is_one_sentence(tmp_path: Path) -> None:

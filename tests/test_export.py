@@ -62,7 +62,7 @@ def test_integers_answer_about_the_same_in_a_third_of_the_size(
     export(toy_run, whole, About(name="toy", licence="none", intended_use="tests"))
     card = quantise(whole, toy.rows, small)
     assert small.stat().st_size < 0.4 * whole.stat().st_size
-    reached = card.training["auc_by_source"]
+    reached = card.training["quantised"]["auc_by_source"]
     assert reached["float32"] > 0.9
     assert abs(reached["int8"] - reached["float32"]) < 0.1
     assert card.sha256 != ModelCard.read(ModelCard.path_for(whole)).sha256

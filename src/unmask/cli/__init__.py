@@ -21,7 +21,6 @@ from unmask.cli.quantise import quantise
 from unmask.cli.report import report
 from unmask.cli.scan import scan
 from unmask.cli.serve import keys, serve
-from unmask.cli.teach import teach
 from unmask.cli.train import mine, recipes, train
 from unmask.cli.video import video
 
@@ -42,7 +41,6 @@ app.command()(mine)
 app.command()(inspect)
 app.command()(export)
 app.command()(quantise)
-app.command()(teach)
 app.command()(fuse)
 app.command()(calibrate)
 app.command()(evaluate)

@@ -17,9 +17,6 @@ def fuse(
     data: Annotated[Path, typer.Option(help="The manifest; its test split is not touched.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write; its card goes beside it.")],
     about: Annotated[Path, typer.Option(help="JSON with name, licence and intended_use.")],
-    lessons: Annotated[
-        Path | None, typer.Option(help="What `unmask teach` wrote; without it the tower is frozen.")
-    ] = None,
 ) -> None:
     """Put CLIP's first blocks, made small, beside a network; calibrate the result next."""
     with clean_errors():
@@ -31,7 +28,7 @@ def fuse(
         with counted("looking", len(rows)) as advance:
             card = build(
                 network, tower, rows, out,
-                about=About.read(about), lessons=lessons, report=typer.echo, on_progress=advance,
+                about=About.read(about), report=typer.echo, on_progress=advance,
             )  # fmt: skip
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, sha256 {card.sha256[:12]}")
     typer.echo("Not calibrated yet: run `unmask calibrate` next.")

@@ -24,7 +24,7 @@ def quantise(
         rows = read_manifest(data)
         with counted("judging", 2 * sum(row.split == "val" for row in rows)) as advance:
             card = quantise(network, rows, out, on_progress=advance)
-    reached = card.training["auc_by_source"]
+    reached = card.training["quantised"]["auc_by_source"]
     typer.echo(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB; AUC on validation, mean over sources: "
         f"{reached['float32']:.3f} before, {reached['int8']:.3f} after"

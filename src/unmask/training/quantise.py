@@ -84,7 +84,8 @@ def quantise(
     for name, model in (("float32", whole), ("int8", Model(out))):
         scores = score_views(model, val, card.views, on_progress)
         reached[name] = round(auc_by_source(scores, scores.pooled()), 4)
-    card = card.model_copy(update={"training": card.training | {"auc_by_source": reached}})
+    quantised = {"pictures": len(chosen), "seed": seed, "auc_by_source": reached}
+    card = card.model_copy(update={"training": card.training | {"quantised": quantised}})
     card.write(ModelCard.path_for(out))
     return card
 

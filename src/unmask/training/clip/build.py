@@ -20,12 +20,11 @@ from unmask.detector.model import EXPLAIN, WHOLE_WEIGHT, Model
 from unmask.media.decode import decode, read_bytes
 from unmask.media.errors import PictureError
 from unmask.prepare.views import normalise, whole_view
-from unmask.training.clip.compress import FourBit, compress
+from unmask.training.clip.compress import compress
 from unmask.training.clip.features import SIZE, tower_features
 from unmask.training.clip.fuse import OPSET, Probe, fuse
-from unmask.training.clip.probe import LinearHead, fit_head, weigh
-from unmask.training.clip.teach import apply_lessons, read_lessons
-from unmask.training.clip.tower import Tower, read_tower
+from unmask.training.clip.probe import fit_head, weigh
+from unmask.training.clip.tower import read_tower
 from unmask.training.config import TrainConfig
 from unmask.training.export import About
 from unmask.training.pseudo import add_pseudo_fakes
@@ -47,7 +46,6 @@ def build(
     out: Path,
     *,
     about: About,
-    lessons: Path | None = None,
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int], None] = lambda count: None,
@@ -63,7 +61,6 @@ def build(
         rows: A manifest's rows; only ``train`` and ``val`` are read.
         out: The ONNX file to write.
         about: What the card says besides.
-        lessons: What `unmask.training.clip.teach.teach` wrote; None leaves the tower as it is.
         seed: Of the pictures that say which weights matter, and of the degradations.
         report: Called with a line now and then.
         on_progress: Called with the number of pictures just done.
@@ -75,13 +72,17 @@ def build(
     small = Model(network)
     if small.card.views.size != SIZE or not small.card.views.whole:
         raise ValueError(f"The network must look at the whole picture, at {SIZE} pixels.")
+    train, val = select(rows, "train"), select(rows, "val")
     whole = read_tower(tower, DEPTH)
-    if lessons is not None:
-        whole = apply_lessons(whole, TAPS, lessons)
-    rounded, matrices, head = small_with_head(
-        whole, select(rows, "train"), seed=seed, report=report, on_progress=on_progress
-    )
-    seen = tower_features(rounded, matrices, TAPS, select(rows, "val"), on_progress=on_progress)
+    report(f"making {DEPTH} blocks small")
+    rounded, matrices = compress(whole, reference_views(train, seed), UNITS)
+    report("looking at the training and validation pictures")
+    learnt = tower_features(
+        rounded, matrices, TAPS, with_pseudo_fakes(train, seed),
+        degraded=DEGRADED, seed=seed, on_progress=on_progress,
+    )  # fmt: skip
+    head = fit_head(learnt, STRENGTH)
+    seen = tower_features(rounded, matrices, TAPS, val, on_progress=on_progress)
     network_logits = score_views(small, seen.rows, small.card.views).pooled()
     own, other, bias = weigh(head(seen.values[:, 0]), network_logits, seen.rows)
     report(f"the head counts {own:.2f}, the network {other:.2f}")
@@ -117,43 +118,12 @@ def build(
                     "self_blended": SELF_BLENDED,
                     "head_counts": own,
                     "network_counts": other,
-                    "lessons": read_lessons(lessons).model_dump() if lessons else None,
                 },
             },
         }
     )
     card.write(ModelCard.path_for(out))
     return card
-
-
-def small_with_head(
-    tower: Tower,
-    train: Sequence[Row],
-    *,
-    seed: int = 0,
-    report: Callable[[str], None] = lambda line: None,
-    on_progress: Callable[[int], None] = lambda count: None,
-) -> tuple[Tower, list[dict[str, FourBit]], LinearHead]:
-    """Make a tower small and fit a head to what it then sees in training pictures.
-
-    Args:
-        tower: The tower.
-        train: The training pictures, without pseudo-fakes.
-        seed: As for `build`.
-        report: Called with a line now and then.
-        on_progress: Called with the number of pictures just done.
-
-    Returns:
-        The tower with rounded weights, its four-bit matrices, and the head.
-    """
-    report(f"making {DEPTH} blocks small")
-    rounded, matrices = compress(tower, reference_views(train, seed), UNITS)
-    report("looking at the training pictures")
-    learnt = tower_features(
-        rounded, matrices, TAPS, with_pseudo_fakes(train, seed),
-        degraded=DEGRADED, seed=seed, on_progress=on_progress,
-    )  # fmt: skip
-    return rounded, matrices, fit_head(learnt, STRENGTH)
 
 
 def with_pseudo_fakes(rows: Sequence[Row], seed: int) -> list[Row]:
