@@ -36,7 +36,7 @@ As many as 20 MB and 60 ms a picture allow; the middle blocks tell most (see doc
 DEGRADED, SELF_BLENDED, STRENGTH = 2, 0.5, 0.01
 """Degraded versions of each training picture, the share of real faces that get a self-blended
 pseudo-fake, and the inverse strength of the head's L2 penalty."""
-REFERENCE_PICTURES = 96
+REFERENCE_PICTURES = 384
 
 
 def build(
