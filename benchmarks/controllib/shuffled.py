@@ -25,7 +25,7 @@ from unmask.training.clip.kept import KeptFeatures
 from unmask.training.clip.probe import fit_head
 from unmask.training.config import Faults, TrainConfig
 from unmask.training.faults import spoil_labels
-from unmask.training.pseudo import MAKERS
+from unmask.training.pseudo import is_pseudo
 from unmask.training.run import train
 
 Deal = Callable[[Sequence[Row], int], list[Row]]
@@ -61,7 +61,7 @@ def heads(kept: KeptFeatures, seeds: int) -> dict[str, Any]:
     Returns:
         AUC with interval by source, for true labels and for both ways of dealing.
     """
-    known = kept.train.only([row.generator not in MAKERS for row in kept.train.rows])
+    known = kept.train.only([not is_pseudo(row) for row in kept.train.rows])
     val = kept.held_out.only([row.split == "val" for row in kept.held_out.rows])
     clean = val.values[:, 0]
 

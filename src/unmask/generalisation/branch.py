@@ -20,7 +20,7 @@ from unmask.training.clip.build import STRENGTH
 from unmask.training.clip.features import TowerFeatures
 from unmask.training.clip.kept import KeptFeatures
 from unmask.training.clip.probe import LinearHead, fit_head, weigh
-from unmask.training.pseudo import MAKERS
+from unmask.training.pseudo import is_pseudo
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Branch:
 
     def result(self) -> HeadResult:
         """Return what is kept of it with the fold's figures."""
-        made = sum(row.generator in MAKERS for row in self.learnt_from)
+        made = sum(is_pseudo(row) for row in self.learnt_from)
         return HeadResult(
             train_pictures=len(self.learnt_from) - made,
             pseudo_fakes=made,
@@ -79,7 +79,7 @@ def fit_branch(kept: KeptFeatures, fold: Fold, scores: ViewScores) -> Branch:
 
 def may_learn_from(fold: Fold, rows: Sequence[Row]) -> list[bool]:
     """Say which training pictures a fold may see; a pseudo-fake, if it may see the real one."""
-    seen = {row.path for row in rows if row.generator not in MAKERS and fold.may_see(row)}
+    seen = {row.path for row in rows if not is_pseudo(row) and fold.may_see(row)}
     return [row.path in seen for row in rows]
 
 

@@ -23,7 +23,7 @@ from unmask.prepare.views import normalise, whole_view
 from unmask.training.clip.compress import compress
 from unmask.training.clip.features import SIZE, tower_features
 from unmask.training.clip.fuse import OPSET, Probe, fuse
-from unmask.training.clip.probe import fit_head, weigh
+from unmask.training.clip.probe import PSEUDO_FAKES_COUNT, fit_head, weigh
 from unmask.training.clip.tower import read_tower
 from unmask.training.config import TrainConfig
 from unmask.training.export import About
@@ -116,6 +116,7 @@ def build(
                     "head_strength": STRENGTH,
                     "degraded_versions": DEGRADED,
                     "self_blended": SELF_BLENDED,
+                    "pseudo_fakes_count": PSEUDO_FAKES_COUNT,
                     "head_counts": own,
                     "network_counts": other,
                 },

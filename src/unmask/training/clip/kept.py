@@ -30,6 +30,7 @@ from unmask.training.clip.build import (
 )
 from unmask.training.clip.compress import compress
 from unmask.training.clip.features import TowerFeatures, look, tower_model, tower_session
+from unmask.training.clip.probe import PSEUDO_FAKES_COUNT
 from unmask.training.clip.tower import read_tower
 
 CHUNK = 256
@@ -50,6 +51,7 @@ class FrozenTower(BaseModel):
             without their labels what is kept of the tower.
         degraded_versions: Of each training picture, besides the clean one.
         self_blended: Share of the real training faces that have a self-blended pseudo-fake.
+        pseudo_fakes_count: How much one of these counts where a head is fitted.
         seed: Of the reference pictures, the degradations and the pseudo-fakes.
         pictures: Digest of the manifest's rows.
     """
@@ -64,6 +66,7 @@ class FrozenTower(BaseModel):
     reference_pictures: int = REFERENCE_PICTURES
     degraded_versions: int = DEGRADED
     self_blended: float = SELF_BLENDED
+    pseudo_fakes_count: float = PSEUDO_FAKES_COUNT
     seed: int
     pictures: str
 

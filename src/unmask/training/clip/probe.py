@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 
 from unmask.data.manifest import Row
 from unmask.training.clip.features import TowerFeatures
+from unmask.training.pseudo import is_pseudo
 
-STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-"""Inverse strengths of the L2 penalty that are tried, on standardised features."""
+PSEUDO_FAKES_COUNT = 0.25
+"""How much a pseudo-fake counts beside a fake of a source of that size (docs/experiments.md)."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,17 @@ class LinearHead:
 
 
 def row_weights(rows: Sequence[Row]) -> NDArray[np.float64]:
-    """Weigh pictures as training draws them: labels alike, sources by the root of their size."""
+    """Weigh pictures as training draws them: labels alike, sources by the root of their size.
+
+    Pseudo-fakes count as a source of their own, by `PSEUDO_FAKES_COUNT`.
+    """
     cells = Counter((row.label, row.source) for row in rows)
-    weights = np.array([cells[row.label, row.source] ** -0.5 for row in rows])
+    weights = np.array(
+        [
+            cells[row.label, row.source] ** -0.5 * (PSEUDO_FAKES_COUNT if is_pseudo(row) else 1)
+            for row in rows
+        ]
+    )
     is_fake = np.array([row.is_fake for row in rows])
     for label in (is_fake, ~is_fake):
         weights[label] /= weights[label].sum()
