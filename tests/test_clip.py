@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from towers import CHANNELS, HIDDEN, make_tower
+from unmask.data.manifest import Label, Row
 from unmask.detector.card import ModelCard
 from unmask.detector.model import (
     EXPLAIN,
@@ -28,7 +29,9 @@ from unmask.detector.model import (
 from unmask.prepare.views import ViewPlan, normalise
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
 from unmask.training.clip.fuse import Probe, fuse
+from unmask.training.clip.probe import PSEUDO_FAKES_COUNT, row_weights
 from unmask.training.clip.tower import Tower, read_tower
+from unmask.training.pseudo import SELF_BLENDED
 
 TAPS = (0, 1)
 
@@ -192,6 +195,17 @@ def test_a_model_counts_the_tower_once_a_picture(
     assert abs(parts.whole_logit) > 0.1
     found = model.features(normalise(np.concatenate([first, second])), [3, 3])
     np.testing.assert_allclose(found.fake_logits.reshape(2, 3).mean(1), both, atol=1e-4)
+
+
+def test_pseudo_fakes_count_less_and_labels_alike() -> None:
+    def some(count: int, label: Label, generator: str) -> list[Row]:
+        source = SELF_BLENDED if generator == SELF_BLENDED else "web"
+        return [Row(Path("x"), label, "", generator, source, split="train") for _ in range(count)]
+
+    rows = [*some(9, "real", ""), *some(4, "fake", "gan"), *some(4, "fake", SELF_BLENDED)]
+    real, fake, made = np.split(row_weights(rows), [9, 13])
+    assert made == pytest.approx(PSEUDO_FAKES_COUNT * fake)
+    assert real.sum() == pytest.approx(fake.sum() + made.sum())
 
 
 def test_a_file_that_is_no_tower_is_one_sentence(tmp_path: Path) -> None:
