@@ -84,7 +84,8 @@ def page(judged: list[Judged], missing: list[str]) -> str:
         f"pictures of the same sources; generators with fewer than {FEW} pictures of a label do "
         "not count). Accuracy, FPR (real pictures called fake) and ECE at p(fake) 0.5 for all. "
         "Milliseconds are CPU time on one core, from file to answer, the median of 40 test "
-        "pictures; megabytes are what has to be kept to answer. " + INTERVALS_NOTE,
+        "pictures; megabytes are what has to be kept to answer. Who has not changed is not asked "
+        "again: milliseconds may be of different days and machines. " + INTERVALS_NOTE,
         "",
         "| detector | AUC, mean over generators | unmask is better by | AUC, all | accuracy | "
         "FPR | ECE | ms | MB |",
