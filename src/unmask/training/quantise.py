@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from unmask.data.manifest import Row, select
 from unmask.detector.card import ModelCard
 from unmask.detector.model import INPUT, Model
 from unmask.media.decode import decode, read_bytes
+from unmask.media.errors import PictureError
 from unmask.prepare.views import make_views, normalise
 
 PICTURES = 128
@@ -64,12 +66,7 @@ def quantise(
     train, val = select(rows, "train"), select(rows, "val")
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(train), min(PICTURES, len(train)), replace=False)
-    views = (
-        normalise(
-            make_views(decode(read_bytes(train[place].path)), whole.card.views), whole.card.scale
-        )
-        for place in chosen
-    )
+    views = _views([train[place] for place in chosen], whole.card)
     data = _in_integers(onnx.load(str(network)), views).SerializeToString()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
@@ -90,6 +87,13 @@ def quantise(
     return card
 
 
+def _views(rows: Sequence[Row], card: ModelCard) -> Iterator[NDArray[np.float32]]:
+    for row in rows:
+        # Whoever trained on them was told which cannot be read.
+        with suppress(PictureError):
+            yield normalise(make_views(decode(read_bytes(row.path)), card.views), card.scale)
+
+
 def _in_integers(model: onnx.ModelProto, views: Iterator[NDArray[np.float32]]) -> onnx.ModelProto:
     # PyTorch's export has folded all that ONNX Runtime would otherwise warn about.
     add_pre_process_metadata(model)
@@ -98,7 +102,7 @@ def _in_integers(model: onnx.ModelProto, views: Iterator[NDArray[np.float32]]) -
         quantize_static(
             model,
             path,
-            _Views(views),
+            _Reader(views),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(_KINDS),
             per_channel=True,
@@ -109,7 +113,7 @@ def _in_integers(model: onnx.ModelProto, views: Iterator[NDArray[np.float32]]) -
         return onnx.load(str(path))
 
 
-class _Views(CalibrationDataReader):
+class _Reader(CalibrationDataReader):
     """Hands ONNX Runtime the views of one picture after the other."""
 
     def __init__(self, views: Iterator[NDArray[np.float32]]) -> None:

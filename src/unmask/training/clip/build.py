@@ -37,6 +37,7 @@ DEGRADED, SELF_BLENDED, STRENGTH = 2, 0.5, 0.01
 """Degraded versions of each training picture, the share of real faces that get a self-blended
 pseudo-fake, and the inverse strength of the head's L2 penalty."""
 REFERENCE_PICTURES = 384
+"""Training pictures that say which of the tower's weights matter."""
 
 
 def build(
