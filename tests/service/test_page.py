@@ -82,7 +82,7 @@ def test_the_plain_form_answers_without_scripts(client: TestClient) -> None:
     assert "data:image/webp;base64," in html
     assert "bad.txt has no answer" in html
     assert "<noscript>" in html
-    assert re.search(r'<svg class="gauge".*?aria-label="\d+ %', html, re.DOTALL)
+    assert re.search(r'<svg class="gauge".*?aria-label="(?:under |over )?\d+ %', html, re.DOTALL)
     (heatmap,) = set(re.findall(r'src="(/v1/detections/\w+/heatmap.png\?head=fake)"', html))
     assert client.get(heatmap).status_code == 200
 

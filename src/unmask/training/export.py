@@ -137,7 +137,7 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
         raise ValueError("PyTorch returned no ONNX program.")
     out.parent.mkdir(parents=True, exist_ok=True)
     graph = program.model_proto
-    _forget_where_it_was_made(graph.graph)
+    forget_where_it_was_made(graph.graph)
     onnx.save(graph, str(out))
     difference = parity(network, out, size)
     if difference > MAX_DIFFERENCE:
@@ -170,7 +170,7 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
     return card
 
 
-def _forget_where_it_was_made(graph: onnx.GraphProto) -> None:
+def forget_where_it_was_made(graph: onnx.GraphProto) -> None:
     """Drop what PyTorch notes beside the graph: stack traces with the paths of this machine."""
     for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]

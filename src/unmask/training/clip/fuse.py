@@ -13,6 +13,7 @@ from unmask.detector.model import EXPLAIN, FEATURES, INPUT, OUTPUTS, WHOLE_LOGIT
 from unmask.training.clip.compress import FourBit
 from unmask.training.clip.graph import Nodes, tower_nodes
 from unmask.training.clip.tower import GRID, Array, Tower
+from unmask.training.export import forget_where_it_was_made
 
 OPSET = 21
 """The first operator set with four-bit integers."""
@@ -55,6 +56,7 @@ def fuse(
         probe: The head on the tower.
     """
     graph = _prefixed(network.graph)
+    forget_where_it_was_made(graph)
     heads = _head_weights(network.graph)
     channels, seen = heads.shape[1], len(probe.weights)
     heads[0] *= probe.network_scale
