@@ -63,6 +63,9 @@ def opened(browser: Any, site: Server) -> Iterator[Open]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: note(message))
         page.goto(site.url + path)
+        if options.get("java_script_enabled", True):
+            # Scripts fetch their texts first: an event right after loading can come too early.
+            page.wait_for_selector("html[data-scripts]", state="attached")
         return page
 
     def note(message: Any) -> None:

@@ -10,3 +10,5 @@ if (document.querySelector("[data-ask]")) {
   const { listen } = await import("./ask.js");
   listen();
 }
+// Whoever drives the page from outside can see that it listens now.
+document.documentElement.dataset.scripts = "listening";
