@@ -23,8 +23,8 @@ def video(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write timeline.json, .csv, .png and the most suspicious moments to this folder; "
-            "of several videos, each to a folder named after it."
+            help="Write timeline.json, .csv, .png and the moments that look most fake to this "
+            "folder; of several videos, each to a folder named after it."
         ),
     ] = None,
     as_json: Annotated[
