@@ -166,6 +166,52 @@ def test_a_model_is_judged_and_its_card_keeps_the_figures(collection: Path, tmp_
     assert str(tmp_path) not in text
 
 
+def test_what_a_model_does_on_generators_it_never_met_stays_apart(
+    collection: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "copy.onnx"
+    model.write_bytes(SHIPPED.read_bytes())
+    ModelCard.path_for(model).write_bytes(ModelCard.path_for(SHIPPED).read_bytes())
+    page = tmp_path / "unseen.md"
+    done = run(
+        "--data", collection, "--model", model, "--unseen", "--markdown", page, "--into-card"
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    before, card = (
+        ModelCard.read(ModelCard.path_for(SHIPPED)),
+        ModelCard.read(ModelCard.path_for(model)),
+    )
+    assert card.test == before.test
+    assert card.unseen is not None
+    assert (card.unseen.generators, card.unseen.real, card.unseen.fake) == (1, 6, 6)
+    answers = ask(
+        Detector(model), [row for row in read_manifest(collection) if row.split == "test"]
+    )
+    truth = [row.is_fake for row in answers.rows]
+    assert card.unseen.auc[0] == pytest.approx(reference.roc_auc_score(truth, answers.p_fake))
+    said = [verdict != "unsure" for verdict in answers.verdicts]
+    assert card.unseen.answered[0] == pytest.approx(np.mean(said))
+    text = page.read_text()
+    assert text.startswith("# Generators never met")
+    assert "--unseen --bootstrap" in text or "--bootstrap 100 --unseen" in text
+
+
+@pytest.mark.parametrize("known", ["source", "generator"])
+def test_what_a_model_may_have_met_is_not_called_unseen(collection: Path, known: str) -> None:
+    rows = read_manifest(collection)
+    if known == "source":
+        trained_on = ModelCard.read(ModelCard.path_for(SHIPPED)).training_data[0].source
+        rows = [replace(row, source=trained_on) for row in rows]
+    else:
+        trained_on = "<b>gan</b>"
+        rows += [replace(rows[1], split="train", source="elsewhere", group="more")]
+    write_manifest(collection, rows)
+    done = run("--data", collection, "--unseen")
+    assert done.exit_code == 2
+    assert f"trained on pictures of {trained_on}" in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
 def test_predictions_are_judged(collection: Path) -> None:
     out = collection.parent / "out"
     page = collection.parent / "page.md"
@@ -333,6 +379,7 @@ def test_bad_predictions_are_a_sentence(collection: Path, spoil, complaint: str)
         (["--cost-fp", "1", "--cost-fn", "1", "--split", "val"], "another split"),
         (["--model", "x.onnx"], "judged alone"),
         (["--into-card"], "judged alone"),
+        (["--unseen"], "about a model"),
         (["--compare", "absent.csv"], "There are no predictions at absent.csv"),
         (["--out", __file__], "is not a folder"),
         (["--markdown", "absent/page.md"], "is not a file in a folder that exists"),

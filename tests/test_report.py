@@ -86,6 +86,7 @@ def test_a_video_s_report_has_its_timeline(detector: Detector, tmp_path: Path) -
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip(frames(20)))
     html = render(gather(path, detector))
+    assert "On generators never met" in html
     checked(html)
     assert "Timeline" in html
     assert "Where it looks most fake" in html

@@ -11,6 +11,8 @@ from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
+from unmask.detector.card import ModelCard
+from unmask.detector.model import SHIPPED
 from unmask.service.page.words import HERE, gauge_words, percent, texts
 
 PAGES = ("/", "/history", "/about", "/docs", "/key")
@@ -160,3 +162,12 @@ def test_static_files_are_there_and_nothing_beside_them(client: TestClient) -> N
 
 def test_the_stylesheet_is_one_file() -> None:
     assert [path.name for path in Path(HERE / "static").glob("*.css")] == ["style.css"]
+
+
+def test_about_says_what_the_model_does_on_generators_it_never_met(client: TestClient) -> None:
+    unseen = ModelCard.read(ModelCard.path_for(SHIPPED)).unseen
+    assert unseen is not None
+    assert unseen.wrong is not None
+    html = client.get("/about", headers=HTML).text
+    assert f"{100 * unseen.wrong[0]:.0f} % of its answers were wrong" in html
+    assert client.get("/v1/model").json()["unseen"]["generators"] == unseen.generators

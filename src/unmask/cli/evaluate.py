@@ -19,6 +19,7 @@ from unmask.cli.words import command_line
 
 if TYPE_CHECKING:
     from unmask.data.manifest import Row
+    from unmask.detector.card import ModelCard
     from unmask.detector.detector import Detector
     from unmask.evaluation.answers import Answers
     from unmask.evaluation.gallery import Heatmap
@@ -79,6 +80,13 @@ def evaluate(
     into_card: Annotated[
         bool, typer.Option("--into-card", help="Keep test figures in the model's card.")
     ] = False,
+    unseen: Annotated[
+        bool,
+        typer.Option(
+            "--unseen",
+            help="The model was trained on none of these generators: page and card say so.",
+        ),
+    ] = False,
     leave_one_generator_out: Annotated[
         bool,
         typer.Option(
@@ -134,6 +142,7 @@ def evaluate(
         if (
             any(option is not None for option in (*not_models, model, calibration, markdown))
             or into_card
+            or unseen
             or tta
             or robustness
             or split != "test"
@@ -157,7 +166,7 @@ def evaluate(
     if tower is not None:
         fail("--tower goes with --leave-one-...-out.")
     if robustness:
-        if any(option is not None for option in (*not_models, folds)) or into_card:
+        if any(option is not None for option in (*not_models, folds)) or into_card or unseen:
             fail(
                 "--robustness goes with --data, --split, --model, --calibration, --tta, --most, "
                 "--out, --markdown and --bootstrap."
@@ -186,6 +195,8 @@ def evaluate(
                 "--predictions are judged alone, without --model, --calibration, --tta and "
                 "--into-card."
             )
+        if unseen and predictions:
+            raise ValueError("--unseen is about a model; what made predictions is not known.")
         if into_card and (calibration or tta):
             raise ValueError("a card keeps figures of its own calibration and views alone.")
         if threshold is not None and not predictions:
@@ -219,6 +230,8 @@ def evaluate(
             subject, answer = _from_file(Predictions(predictions, rows, data.parent), cut)
         else:
             detector = Detector(open_model(model), calibration=calibration, tta=tta)
+            if unseen:
+                _check_unseen(detector.model.card, rows, judged)
             subject, answer = _from_model(detector)
         answers = answer(judged, "judging")
         check_answered(answers, f"the split '{split}'")
@@ -260,14 +273,17 @@ def evaluate(
                 calibration=calibration,
                 tta=tta,
                 folds=folds,
+                unseen=unseen,
                 markdown=markdown,
             )
-            page = results_page(done, command, comparison, costs, sections)
+            title = "Generators never met" if unseen else "Results"
+            page = results_page(done, command, comparison, costs, sections, title)
             markdown.write_text(page, encoding="utf-8", errors="replace")
         if into_card:
             path = ModelCard.path_for(detector.model.path)
             card = ModelCard.read(path)
-            card.model_copy(update={"test": done.card_figures()}).write(path)
+            kept = {"unseen": done.unseen_figures()} if unseen else {"test": done.card_figures()}
+            card.model_copy(update=kept).write(path)
     draw(Console(highlight=False), done, comparison, costs, out)
 
 
@@ -280,6 +296,23 @@ def _sections(folds: list[Path], markdown: Path | None) -> list[list[str]]:
     from unmask.generalisation.results import Results
 
     return [section(Results.read(path)) for path in folds]
+
+
+def _check_unseen(card: ModelCard, rows: Sequence[Row], judged: Sequence[Row]) -> None:
+    """Refuse fakes of which the model may have been trained on the like.
+
+    Raises:
+        ValueError: The model was trained on pictures of their source, or their generator has
+            pictures in the manifest's training split.
+    """
+    sources = {one.source for one in card.training_data}
+    generators = {row.generator for row in rows if row.split == "train"}
+    for row in judged:
+        if row.is_fake and (row.source in sources or row.generator in generators):
+            raise ValueError(
+                f"--unseen is for generators that {card.name} was never trained on, but it was "
+                f"trained on pictures of {row.source if row.source in sources else row.generator}."
+            )
 
 
 def _from_model(detector: Detector) -> tuple[Subject, Answer]:

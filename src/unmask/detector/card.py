@@ -41,6 +41,30 @@ class Figure(_Frozen):
     fnr: tuple[float, float, float] | None
 
 
+class Unseen(_Frozen):
+    """Figures on generators that the model was never trained on, intervals as in `Figure`.
+
+    Attributes:
+        generators: Number of generators.
+        real: Number of real pictures.
+        fake: Number of fakes.
+        auc: Area under the ROC curve.
+        fpr: Share of real pictures called fake at the card's threshold.
+        fnr: Share of fakes called real there.
+        answered: Share of pictures with a verdict other than ``unsure``.
+        wrong: Share of wrong verdicts among those; None where there are none.
+    """
+
+    generators: int
+    real: int
+    fake: int
+    auc: tuple[float, float, float]
+    fpr: tuple[float, float, float]
+    fnr: tuple[float, float, float]
+    answered: tuple[float, float, float]
+    wrong: tuple[float, float, float] | None
+
+
 class TrainingData(_Frozen):
     """What a model was trained on.
 
@@ -84,6 +108,7 @@ class ModelCard(_Frozen):
         training: The run's configuration and environment.
         validation: The figures by which calibration, band and cuts were chosen.
         test: Figures on the test split, never used for any choice.
+        unseen: Figures on generators never trained on; None where nobody measured them.
     """
 
     format: Literal[1] = 1
@@ -110,6 +135,7 @@ class ModelCard(_Frozen):
     training: dict[str, Any]
     validation: dict[str, float] = {}
     test: tuple[Figure, ...] = ()
+    unseen: Unseen | None = None
 
     def calibration_by(self, name: CalibrationName | None) -> Calibration:
         """Return a calibration by name; None is the card's own.

@@ -37,6 +37,7 @@ def results_page(
     comparison: Comparison | None = None,
     costs: Costs | None = None,
     sections: Sequence[Sequence[str]] = (),
+    title: str = "Results",
 ) -> str:
     """Return the page.
 
@@ -46,10 +47,11 @@ def results_page(
         comparison: With another model.
         costs: At the cheapest threshold.
         sections: Lines of further sections, each beginning with its heading.
+        title: The page's.
     """
     subject = done.subject
     lines = [
-        "# Results",
+        f"# {title}",
         "",
         f"    {command}",
         "",

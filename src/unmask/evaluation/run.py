@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.detector.card import Figure
+from unmask.detector.card import Figure, Unseen
 from unmask.evaluation.answers import Answers
 from unmask.evaluation.bands import read_bands
 from unmask.evaluation.bootstrap import Interval, Weights, resample
@@ -71,6 +71,22 @@ class Evaluation:
     def card_figures(self) -> tuple[Figure, ...]:
         """Return what a model card keeps."""
         return tuple(one.figure() for one in self.slices if one.slice.kind in IN_CARD)
+
+    def unseen_figures(self) -> Unseen:
+        """Return what a model card keeps where no generator was trained on."""
+        overall, rows = self.overall, self.answers.rows
+        auc, fpr, fnr = (overall.metrics[name] for name in ("auc", "fpr", "fnr"))
+        assert auc and fpr and fnr  # noqa: S101  (answers have both labels)
+        return Unseen(
+            generators=len({row.generator for row in rows if row.is_fake}),
+            real=overall.real,
+            fake=overall.fake,
+            auc=auc,
+            fpr=fpr,
+            fnr=fnr,
+            answered=overall.answered,
+            wrong=overall.wrong,
+        )
 
 
 def evaluate(

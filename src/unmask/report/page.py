@@ -247,6 +247,16 @@ def _model(report: Report) -> str:
                     + f", on {figure.real + figure.fake} pictures",
                 )
             )
+    if card.unseen and card.unseen.wrong:
+        wrong, auc = card.unseen.wrong, card.unseen.auc
+        rows.append(
+            (
+                "On generators never met",
+                f"{wrong[0]:.0%} of its answers, real or fake, were wrong ({wrong[1]:.0%} to "
+                f"{wrong[2]:.0%}), AUC {auc[0]:.2f}, on {card.unseen.real} photos and "
+                f"{card.unseen.fake} fakes by {card.unseen.generators} generators",
+            )
+        )
     if card.most_wrong is not None:
         rows.append(
             ("Promise", f"At most {card.most_wrong:.0%} of its answers, real or fake, are wrong on "

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
 import unmask
+from unmask.detector.card import Unseen
 from unmask.service.api.problems import BUSY, Problem
 from unmask.service.api.schemas import Band
 from unmask.service.metrics import exposition
@@ -45,6 +46,7 @@ class ModelOut(BaseModel):
     licence: str
     intended_use: str
     test: list[dict[str, Any]] = Field(description="figures on the test split, overall first")
+    unseen: Unseen | None = Field(description="figures on generators never trained on")
     device: str
     machine: str
     runtime: str
@@ -77,6 +79,7 @@ def model_out(services: Services) -> ModelOut:
         licence=card.licence,
         intended_use=card.intended_use,
         test=[figure.model_dump() for figure in card.test[:1]],
+        unseen=card.unseen,
         device=services.engine.model.device,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         runtime=f"ONNX Runtime {onnxruntime.__version__}",
