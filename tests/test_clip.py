@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from towers import CHANNELS, HIDDEN, make_tower
+from toys import Toy
 from unmask.data.manifest import Label, Row
 from unmask.detector.card import ModelCard
 from unmask.detector.model import (
@@ -27,10 +28,14 @@ from unmask.detector.model import (
     Model,
 )
 from unmask.prepare.views import ViewPlan, normalise
+from unmask.training.clip import kept as keeping
+from unmask.training.clip.build import build
 from unmask.training.clip.compress import GROUP, FourBit, compress, prune, to_four_bits
+from unmask.training.clip.features import tower_model
 from unmask.training.clip.fuse import Probe, fuse
 from unmask.training.clip.probe import PSEUDO_FAKES_COUNT, row_weights
 from unmask.training.clip.tower import Tower, read_tower
+from unmask.training.export import About
 from unmask.training.pseudo import SELF_BLENDED
 
 TAPS = (0, 1)
@@ -92,8 +97,8 @@ def small() -> tuple[Tower, list[dict[str, FourBit]]]:
 @pytest.fixture(scope="module")
 def fused(small: tuple[Tower, list[dict[str, FourBit]]]) -> tuple[ort.InferenceSession, Probe]:
     weights = np.random.default_rng(2).normal(size=len(TAPS) * CHANNELS).astype(np.float32)
-    probe = Probe(TAPS, weights, bias=0.25, network_scale=0.5)
-    model = fuse(_network(), *small, probe)
+    probe = Probe(weights, bias=0.25, network_scale=0.5)
+    model = fuse(_network(), tower_model(*small, TAPS), probe)
     return ort.InferenceSession(model.SerializeToString()), probe
 
 
@@ -173,7 +178,8 @@ def test_a_model_counts_the_tower_once_a_picture(
     small: tuple[Tower, list[dict[str, FourBit]]], tmp_path: Path
 ) -> None:
     weights = np.random.default_rng(2).normal(size=len(TAPS) * CHANNELS).astype(np.float32)
-    data = fuse(_network(), *small, Probe(TAPS, weights, 0.25, 0.5)).SerializeToString()
+    tower = tower_model(*small, TAPS)
+    data = fuse(_network(), tower, Probe(weights, 0.25, 0.5)).SerializeToString()
     path = tmp_path / "both.onnx"
     path.write_bytes(data)
     ModelCard(
@@ -195,6 +201,31 @@ def test_a_model_counts_the_tower_once_a_picture(
     assert abs(parts.whole_logit) > 0.1
     found = model.features(normalise(np.concatenate([first, second])), [3, 3])
     np.testing.assert_allclose(found.fake_logits.reshape(2, 3).mean(1), both, atol=1e-4)
+
+
+def test_building_looks_at_no_test_picture_and_goes_on_where_it_was_stopped(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "read_tower", lambda path, depth: make_tower())
+    monkeypatch.setattr(keeping, "UNITS", 3 * GROUP)
+    monkeypatch.setattr(keeping, "TAPS", TAPS)
+    network, tower, out = (tmp_path / f"{name}.onnx" for name in ("network", "tower", "both"))
+    tower.write_bytes(b"a tower")
+    network.write_bytes(_network().SerializeToString())
+    ModelCard(
+        name="network", created="2026-01-01", opset=18, inputs="", outputs="",
+        sha256=hashlib.sha256(network.read_bytes()).hexdigest(), views=ViewPlan(crops=2),
+        categories=("a", "b", "c"), licence="", intended_use="", training={},
+    ).write(ModelCard.path_for(network))  # fmt: skip
+    about = About(name="both", licence="none", intended_use="tests")
+    folder = tmp_path / "seen"
+    card = build(network, tower, toy.rows, out, folder=folder, about=about)
+    assert Model(out).card.sha256 == card.sha256
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"train", "val"}
+    assert card.training["tower"]["head_counts"] + card.training["tower"]["network_counts"] > 0
+    monkeypatch.setattr(keeping, "compress", None)
+    monkeypatch.setattr(keeping, "look", None)
+    assert build(network, tower, toy.rows, out, folder=folder, about=about).sha256 == card.sha256
 
 
 def test_pseudo_fakes_count_less_and_labels_alike() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -66,7 +67,9 @@ def test_labels_are_dealt_as_is_said() -> None:
 def test_shuffled_labels_leave_nothing_of_a_separable_toy() -> None:
     train, val = collection({"train": 300}), collection({"val": 200})
     tower = FrozenTower(file="t.onnx", sha256="0", seed=0, pictures="0")
-    found = heads(KeptFeatures(tower, separable(train, 2), separable(val, 1)), seeds=12)
+    found = heads(
+        KeptFeatures(tower, onnx.ModelProto(), separable(train, 2), separable(val, 1)), seeds=12
+    )
     assert found["true labels"][ALL][0] > 0.99
     for name, (value, low, high) in found["dealt to halves"].items():
         assert low <= 0.5 <= high, name

@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import copytree
 
 import numpy as np
+import onnx
 import pytest
 from typer.testing import CliRunner
 
@@ -25,10 +26,9 @@ from unmask.generalisation.page import section
 from unmask.generalisation.recipe import Recipe
 from unmask.generalisation.results import Results
 from unmask.training.clip import kept as keeping
-from unmask.training.clip.build import with_pseudo_fakes
 from unmask.training.clip.compress import GROUP
 from unmask.training.clip.features import TowerFeatures
-from unmask.training.clip.kept import FrozenTower, KeptFeatures, keep_features
+from unmask.training.clip.kept import FrozenTower, KeptFeatures, keep_features, with_pseudo_fakes
 from unmask.training.config import TrainConfig
 from unmask.training.pseudo import SELF_BLENDED
 
@@ -65,7 +65,7 @@ def kept(rows: Sequence[Row]) -> KeptFeatures:
     train = with_pseudo_fakes([row for row in rows if row.split == "train"], 0)
     held_out = [row for row in rows if row.split != "train"]
     tower = FrozenTower(file="t.onnx", sha256="0", seed=0, pictures="0")
-    return KeptFeatures(tower, features(train, 3), features(held_out, 1))
+    return KeptFeatures(tower, onnx.ModelProto(), features(train, 3), features(held_out, 1))
 
 
 def silent(rows: Sequence[Row]) -> ViewScores:
@@ -203,7 +203,7 @@ def test_the_protocol_judges_both_branches(
 
     done = CliRunner().invoke(app, [*alone, "--tower", str(tiny)])
     assert done.exit_code == 0, done.output
-    assert "making 5 blocks small" in done.output
+    assert "making 7 blocks small" in done.output
     both = Results.read(folds)
     assert both.tower is not None
     assert both.tower["file"] == "clip.onnx"

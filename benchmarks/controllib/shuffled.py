@@ -19,10 +19,9 @@ from unmask.data.cap import cap
 from unmask.data.manifest import Row, select
 from unmask.generalisation.recipe import Recipe
 from unmask.training.checkpoint import Checkpoint
-from unmask.training.clip.build import STRENGTH
 from unmask.training.clip.features import TowerFeatures
 from unmask.training.clip.kept import KeptFeatures
-from unmask.training.clip.probe import fit_head
+from unmask.training.clip.probe import STRENGTH, fit_head
 from unmask.training.config import Faults, TrainConfig
 from unmask.training.faults import spoil_labels
 from unmask.training.pseudo import is_pseudo

@@ -188,6 +188,7 @@ def _decide(
             "validation": {name: round(value, 6) for name, value in validation.items()},
             # Figures of another calibration or other views would no longer be true.
             "test": (),
+            "unseen": None,
         }
     )
 

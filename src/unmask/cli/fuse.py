@@ -17,6 +17,9 @@ def fuse(
     data: Annotated[Path, typer.Option(help="The manifest; its test split is not touched.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write; its card goes beside it.")],
     about: Annotated[Path, typer.Option(help="JSON with name, licence and intended_use.")],
+    features: Annotated[
+        Path, typer.Option(help="A folder for what the tower sees; given again, it is not redone.")
+    ],
 ) -> None:
     """Put CLIP's first blocks, made small, beside a network; calibrate the result next."""
     with clean_errors():
@@ -24,11 +27,11 @@ def fuse(
         from unmask.training.clip.build import build
         from unmask.training.export import About
 
-        rows = [row for row in read_manifest(data) if row.split != "test"]
-        with counted("looking", len(rows)) as advance:
+        rows = read_manifest(data)
+        with counted("looking", sum(row.split != "test" for row in rows)) as advance:
             card = build(
                 network, tower, rows, out,
-                about=About.read(about), report=typer.echo, on_progress=advance,
+                folder=features, about=About.read(about), report=typer.echo, on_progress=advance,
             )  # fmt: skip
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, sha256 {card.sha256[:12]}")
     typer.echo("Not calibrated yet: run `unmask calibrate` next.")

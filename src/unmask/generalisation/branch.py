@@ -16,10 +16,9 @@ from unmask.calibrate.score import ViewScores
 from unmask.data.manifest import Row
 from unmask.generalisation.folds import Fold
 from unmask.generalisation.results import HeadResult
-from unmask.training.clip.build import STRENGTH
 from unmask.training.clip.features import TowerFeatures
 from unmask.training.clip.kept import KeptFeatures
-from unmask.training.clip.probe import LinearHead, fit_head, weigh
+from unmask.training.clip.probe import STRENGTH, LinearHead, fit_head, weigh
 from unmask.training.pseudo import is_pseudo
 
 

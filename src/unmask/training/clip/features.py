@@ -21,10 +21,15 @@ from unmask.prepare.views import crop_at, normalise, resize_shorter, whole_view
 from unmask.training.augment.forensic import degrade, rescale
 from unmask.training.clip.compress import FourBit
 from unmask.training.clip.graph import Nodes, tower_nodes
-from unmask.training.clip.tower import Tower
+from unmask.training.clip.tower import GRID, Tower
 from unmask.training.pseudo import make_pseudo
 
 SIZE = 224
+OPSET = 21
+"""The first operator set with four-bit integers."""
+VIEWS, TOKENS, SEEN = "clip_views", "clip_tokens", "clip_seen"
+"""The tower's input, float32 (n, 3, 224, 224) in [-1, 1]; what its taps put out at each place,
+(n, 196, taps * 768); and the mean of that over the places, (n, taps * 768)."""
 log = logging.getLogger(__name__)
 
 
@@ -47,35 +52,6 @@ class TowerFeatures:
         return TowerFeatures([self.rows[place] for place in chosen], self.values[chosen])
 
 
-def tower_features(
-    tower: Tower,
-    matrices: list[dict[str, FourBit]],
-    taps: Sequence[int],
-    rows: Sequence[Row],
-    *,
-    degraded: int = 0,
-    seed: int = 0,
-    on_progress: Callable[[int], None] = lambda count: None,
-) -> TowerFeatures:
-    """Run the tower on whole pictures.
-
-    Args:
-        tower: The tower, its weights rounded.
-        matrices: Its matrices in four bits.
-        taps: Blocks, from 0, whose outputs are wanted.
-        rows: The pictures, pseudo-fakes among them; unreadable ones are logged and left out.
-        degraded: Degraded versions of each besides the clean one. Pictures of one group, as a photo
-            and its altered twin, are degraded alike.
-        seed: Of the degradations.
-        on_progress: Called with the number of pictures just done.
-    """
-    session = tower_session(tower_model(tower, matrices, taps))
-    seen = look(session, rows, degraded=degraded, seed=seed, on_progress=on_progress)
-    if not seen.rows:
-        raise ValueError("None of the pictures could be read.")
-    return seen
-
-
 def look(
     session: ort.InferenceSession,
     rows: Sequence[Row],
@@ -84,7 +60,16 @@ def look(
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> TowerFeatures:
-    """Run a session of `tower_session` on pictures, arguments as for `tower_features`."""
+    """Run a session of `tower_session` on pictures.
+
+    Args:
+        session: The tower.
+        rows: The pictures, pseudo-fakes among them; unreadable ones are logged and left out.
+        degraded: Degraded versions of each besides the clean one. Pictures of one group, as a photo
+            and its altered twin, are degraded alike.
+        seed: Of the degradations.
+        on_progress: Called with the number of pictures just done.
+    """
 
     def see(row: Row) -> NDArray[np.float16] | None:
         try:
@@ -96,7 +81,7 @@ def look(
         for version in range(degraded):
             key = hash_of(row.group or str(row.path))
             views.append(degraded_view(pixels, np.random.default_rng((seed, version, key))))
-        (seen,) = session.run(None, {"views": normalise(np.stack(views))})
+        (seen,) = session.run([SEEN], {VIEWS: normalise(np.stack(views))})
         return np.asarray(seen, dtype=np.float16)
 
     kept, values = [], []
@@ -129,27 +114,30 @@ def degraded_view(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def tower_model(
     tower: Tower, matrices: list[dict[str, FourBit]], taps: Sequence[int]
 ) -> onnx.ModelProto:
-    """Return the tower alone, from ``views`` to what its taps see, averaged over places.
+    """Return the tower alone, from `VIEWS` to `TOKENS` and `SEEN`.
 
     Args:
         tower: The tower, its weights rounded.
         matrices: Its matrices in four bits.
-        taps: Blocks, from 0, whose outputs are wanted.
+        taps: Blocks, from 0, whose outputs are wanted, one after the other.
     """
     nodes = Nodes("clip_")
-    found = tower_nodes(nodes, tower, matrices, "views", taps)
+    found = tower_nodes(nodes, tower, matrices, VIEWS, taps)
+    nodes.nodes.append(helper.make_node("Concat", found, [TOKENS], axis=2))
     axis = nodes.constant(np.array([1]))
-    means = [nodes.add("ReduceMean", one, axis, keepdims=0) for one in found]
-    nodes.nodes.append(helper.make_node("Concat", means, ["seen"], axis=1))
+    nodes.nodes.append(helper.make_node("ReduceMean", [TOKENS, axis], [SEEN], keepdims=0))
     value, width = helper.make_tensor_value_info, len(taps) * tower.positions.shape[1]
     graph = helper.make_graph(
         nodes.nodes,
         "tower",
-        [value("views", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])],
-        [value("seen", TensorProto.FLOAT, ["n", width])],
+        [value(VIEWS, TensorProto.FLOAT, ["n", 3, SIZE, SIZE])],
+        [
+            value(SEEN, TensorProto.FLOAT, ["n", width]),
+            value(TOKENS, TensorProto.FLOAT, ["n", GRID * GRID, width]),
+        ],
         nodes.initializers,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     onnx.checker.check_model(model)
     return model
 

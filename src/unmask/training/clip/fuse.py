@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from unmask.detector.model import EXPLAIN, FEATURES, INPUT, OUTPUTS, WHOLE_LOGIT, WHOLE_WEIGHT
-from unmask.training.clip.compress import FourBit
-from unmask.training.clip.graph import Nodes, tower_nodes
-from unmask.training.clip.tower import GRID, Array, Tower
+from unmask.training.clip.features import OPSET, SEEN, TOKENS, VIEWS
+from unmask.training.clip.graph import Nodes
+from unmask.training.clip.tower import GRID, Array
 from unmask.training.export import forget_where_it_was_made
 
-OPSET = 21
-"""The first operator set with four-bit integers."""
 _SMALL = "small_"
 
 
@@ -25,21 +23,17 @@ class Probe:
     """A linear real/fake head on what the tower sees, averaged over places.
 
     Attributes:
-        taps: Blocks of the tower, from 0, whose outputs it reads, one after the other.
         weights: float32, (taps * 768,).
         bias: Added.
         network_scale: By how much the network's own logit counts beside the probe's.
     """
 
-    taps: tuple[int, ...]
     weights: Array
     bias: float
     network_scale: float
 
 
-def fuse(
-    network: onnx.ModelProto, tower: Tower, matrices: list[dict[str, FourBit]], probe: Probe
-) -> onnx.ModelProto:
+def fuse(network: onnx.ModelProto, tower: onnx.ModelProto, probe: Probe) -> onnx.ModelProto:
     """Return a model whose fake logit is the scaled network's plus the probe's.
 
     The network answers for every view; the tower, which costs as much as ten of its answers, for
@@ -51,8 +45,7 @@ def fuse(
     Args:
         network: As `unmask.training.export.export` writes it, for views of 224 pixels, or what
             `unmask.training.quantise.quantise` makes of that.
-        tower: The tower, its weights rounded.
-        matrices: Its matrices in four bits.
+        tower: The tower, as `unmask.training.clip.features.tower_model` writes it.
         probe: The head on the tower.
     """
     graph = _prefixed(network.graph)
@@ -63,14 +56,13 @@ def fuse(
     both = np.zeros((len(heads), channels + seen), dtype=np.float32)
     both[:, :channels], both[0, channels:] = heads, probe.weights
 
-    nodes = Nodes("clip_")
+    nodes = Nodes("both_")
     places = nodes.add("NonZero", WHOLE_WEIGHT)
     places = nodes.add("Reshape", places, nodes.constant(np.array([-1])))
     weight = nodes.add("Gather", WHOLE_WEIGHT, places)
-    found = tower_nodes(nodes, tower, matrices, nodes.add("Gather", INPUT, places), probe.taps)
-    tokens = nodes.add("Concat", *found, axis=2)
-    pooled = nodes.add("ReduceMean", tokens, nodes.constant(np.array([1])), keepdims=0)
-    whole = nodes.add("MatMul", pooled, nodes.constant(probe.weights.astype(np.float32)))
+    nodes.nodes.append(helper.make_node("Gather", [INPUT, places], [VIEWS]))
+    nodes.nodes.extend(tower.graph.node)
+    whole = nodes.add("MatMul", SEEN, nodes.constant(probe.weights.astype(np.float32)))
     nodes.nodes.append(helper.make_node("Identity", [whole], [WHOLE_LOGIT]))
     none = nodes.add("Mul", WHOLE_WEIGHT, nodes.constant(np.float32(0)))
     spread = nodes.add("ScatterElements", none, places, nodes.add("Mul", weight, whole))
@@ -78,7 +70,7 @@ def fuse(
     own = nodes.add("Add", own, nodes.constant(np.float32(probe.bias)))
     nodes.nodes.append(helper.make_node("Add", [own, spread], [OUTPUTS[0]]))
     nodes.nodes.append(helper.make_node("Identity", [f"{_SMALL}{OUTPUTS[1]}"], [OUTPUTS[1]]))
-    _feature_map(nodes, tokens, places, weight, seen)
+    _feature_map(nodes, places, weight, seen)
     nodes.nodes.append(helper.make_node("Identity", [nodes.constant(both)], [FEATURES[1]]))
 
     size = network.graph.input[0].type.tensor_type.shape.dim[2].dim_value
@@ -97,7 +89,7 @@ def fuse(
             value(FEATURES[1], TensorProto.FLOAT, list(both.shape)),
             value(WHOLE_LOGIT, TensorProto.FLOAT, ["wholes"]),
         ],
-        [*graph.initializer, *nodes.initializers],
+        [*graph.initializer, *tower.graph.initializer, *nodes.initializers],
     )
     only_where_asked(joined, FEATURES[0], (channels + seen, GRID, GRID))
     model = helper.make_model(
@@ -149,14 +141,14 @@ def only_where_asked(graph: onnx.GraphProto, output: str, shape: tuple[int, ...]
     graph.initializer.append(numpy_helper.from_array(np.array(False), EXPLAIN))
 
 
-def _feature_map(nodes: Nodes, tokens: str, places: str, weight: str, seen: int) -> None:
+def _feature_map(nodes: Nodes, places: str, weight: str, seen: int) -> None:
     """Add the feature map of both: the network's doubled in size beside the tower's."""
     scales = nodes.constant(np.array([1, 1, 2, 2], dtype=np.float32))
     own = nodes.add(
         "Resize", f"{_SMALL}{FEATURES[0]}", "", scales,
         mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
     )  # fmt: skip
-    grid = nodes.add("Transpose", tokens, perm=(0, 2, 1))
+    grid = nodes.add("Transpose", TOKENS, perm=(0, 2, 1))
     grid = nodes.add("Reshape", grid, nodes.constant(np.array([0, seen, GRID, GRID])))
     wide = nodes.add("Reshape", weight, nodes.constant(np.array([-1, 1, 1, 1])))
     count = nodes.add("Shape", WHOLE_WEIGHT)

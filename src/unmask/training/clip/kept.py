@@ -1,7 +1,7 @@
-"""What the tower sees in all pictures of a manifest, computed once and kept in a folder.
+"""What the small tower sees in the pictures of a manifest, computed once and kept in a folder.
 
-The tower is made small as `build` does it, but on real training pictures alone, so that no fake of
-any generator has a say in what of it is kept.
+The tower is made small by real training pictures alone, so that no fake of any generator has a say
+in what of it is kept: it serves the shipped model and the folds that leave a generator out alike.
 """
 
 from __future__ import annotations
@@ -9,30 +9,37 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from unmask.data.manifest import Row, select
-from unmask.training.clip.build import (
-    DEGRADED,
-    DEPTH,
-    REFERENCE_PICTURES,
-    SELF_BLENDED,
-    TAPS,
-    UNITS,
-    reference_views,
-    with_pseudo_fakes,
-)
+from unmask.data.manifest import Row, Split, select
+from unmask.media.decode import decode, read_bytes
+from unmask.media.errors import PictureError
+from unmask.prepare.views import normalise, whole_view
 from unmask.training.clip.compress import compress
-from unmask.training.clip.features import TowerFeatures, look, tower_model, tower_session
+from unmask.training.clip.features import SIZE, TowerFeatures, look, tower_model, tower_session
 from unmask.training.clip.probe import PSEUDO_FAKES_COUNT
 from unmask.training.clip.tower import read_tower
+from unmask.training.config import TrainConfig
+from unmask.training.pseudo import add_pseudo_fakes
 
+DEPTH, UNITS, TAPS = 7, 1984, (1, 2, 3, 4, 5, 6)
+"""Blocks kept of the tower, hidden units kept in each, and the blocks that the head reads.
+
+As many as 25 MB and 60 ms a picture allow (see docs/experiments.md)."""
+REFERENCE_PICTURES = 384
+"""Training pictures that say which of the tower's weights matter."""
+DEGRADED, SELF_BLENDED = 2, 0.5
+"""Degraded versions of each training picture, and the share of real faces that get a self-blended
+pseudo-fake."""
 CHUNK = 256
 """Pictures of one file of features: so many at most are looked at again after an interruption."""
 _ABOUT, _MODEL = "tower.json", "tower.onnx"
@@ -82,11 +89,13 @@ class KeptFeatures:
 
     Attributes:
         tower: What made the features.
+        model: The small tower, see `tower_model`.
         train: Training pictures and the pseudo-fakes made from them, clean and degraded.
-        held_out: Validation and test pictures, clean.
+        held_out: Pictures of the other splits that were asked for, clean.
     """
 
     tower: FrozenTower
+    model: onnx.ModelProto
     train: TowerFeatures
     held_out: TowerFeatures
 
@@ -96,16 +105,18 @@ def keep_features(
     rows: Sequence[Row],
     folder: Path,
     *,
+    held_out: Sequence[Split] = ("val", "test"),
     seed: int = 0,
     report: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> KeptFeatures:
-    """Compute the features that a folder does not hold yet, and return all.
+    """Compute the features that a folder does not hold yet, and return all that is asked for.
 
     Args:
         tower: An ONNX export of CLIP ViT-B/16, see `read_tower`.
         rows: A manifest's rows.
-        folder: Where the small tower and the features are kept; about 20 kB a training picture.
+        folder: Where the small tower and the features are kept; about 30 kB a training picture.
+        held_out: Splits to look at besides ``train``.
         seed: Of the reference pictures, the degradations and the pseudo-fakes.
         report: Called with a line now and then.
         on_progress: Called with the number of pictures just done.
@@ -124,16 +135,49 @@ def keep_features(
         real = [row for row in train if not row.is_fake]
         rounded, matrices = compress(read_tower(tower, DEPTH), reference_views(real, seed), UNITS)
         _write(path, tower_model(rounded, matrices, TAPS).SerializeToString())
-    session = tower_session(onnx.load(str(path)))
-    held_out = [row for row in rows if row.split != "train"]
+    model = onnx.load(str(path))
+    session = tower_session(model)
     report("looking at the pictures")
-    return KeptFeatures(
-        about,
-        _look(
-            session, with_pseudo_fakes(train, seed), folder / "train", DEGRADED, seed, on_progress
-        ),
-        _look(session, held_out, folder / "held-out", 0, seed, on_progress),
+    pictures = with_pseudo_fakes(train, seed)
+    learnt = _look(session, pictures, folder / "train", DEGRADED, seed, on_progress)
+    others = [
+        _look(session, select(rows, split), folder / split, 0, seed, on_progress)
+        for split in held_out
+    ]
+    seen = TowerFeatures(
+        [row for one in others for row in one.rows], np.concatenate([one.values for one in others])
     )
+    return KeptFeatures(about, model, learnt, seen)
+
+
+def with_pseudo_fakes(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Return training rows with the pseudo-fakes that are learnt from beside them, at their end."""
+    return add_pseudo_fakes(rows, TrainConfig(self_blended=SELF_BLENDED, seed=seed))
+
+
+def reference_views(rows: Sequence[Row], seed: int) -> torch.Tensor:
+    """Return whole views of some pictures, by which the tower is made small without their labels.
+
+    Args:
+        rows: The pictures to choose from.
+        seed: Of the choice.
+
+    Returns:
+        float32, (n, 3, 224, 224), n at most `REFERENCE_PICTURES`.
+
+    Raises:
+        ValueError: None of them could be read.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(rows), min(REFERENCE_PICTURES, len(rows)), replace=False)
+    views: list[NDArray[np.uint8]] = []
+    for place in chosen:
+        # Who looks at all pictures says which cannot be read.
+        with suppress(PictureError):
+            views.append(whole_view(decode(read_bytes(rows[place].path)), SIZE))
+    if not views:
+        raise ValueError("None of the pictures that say which weights matter could be read.")
+    return torch.from_numpy(normalise(np.stack(views)))
 
 
 def _look(

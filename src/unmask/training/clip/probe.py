@@ -14,6 +14,8 @@ from unmask.data.manifest import Row
 from unmask.training.clip.features import TowerFeatures
 from unmask.training.pseudo import is_pseudo
 
+STRENGTH = 0.01
+"""Inverse strength of the head's L2 penalty."""
 PSEUDO_FAKES_COUNT = 0.25
 """How much a pseudo-fake counts beside a fake of a source of that size (docs/experiments.md)."""
 
