@@ -22,7 +22,7 @@ test: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# The shipped model, from labelled pictures to a card with test figures (about 80 minutes on two
+# The shipped model, from labelled pictures to a card with test figures (about 95 minutes on two
 # cores, 65 of them for the network).
 model: .venv/dev $(TOWER)
 	$(BIN)/unmask train --data $(DATA)/manifest.csv --out $(RUN)/network \
@@ -34,7 +34,7 @@ model: .venv/dev $(TOWER)
 	$(BIN)/unmask fuse $(RUN)/network-int8.onnx --tower $(TOWER) --data $(DATA)/manifest.csv \
 	    --features $(LEFT_OUT)/tower --out $(MODEL) --about recipes/unmask-duo/about.json
 	$(BIN)/unmask calibrate $(MODEL) --data $(DATA)/manifest.csv --most-views 3
-	$(MAKE) results
+	$(MAKE) results unseen
 
 $(TOWER): .venv/core
 	mkdir -p $(RUN)/tower

@@ -123,7 +123,7 @@ def test_no_cuda_is_one_sentence() -> None:
 
 def test_the_shipped_model_is_light_and_says_what_it_is() -> None:
     card = ModelCard.read(ModelCard.path_for(SHIPPED))
-    assert SHIPPED.stat().st_size <= 20e6
+    assert SHIPPED.stat().st_size <= 25e6
     assert "non-commercial" in card.licence
     assert sum(part.pictures for part in card.training_data) > 4000
     assert all(part.licence != "unknown" for part in card.training_data)
