@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 
 from unmask import Detector
-from unmask.calibrate.fit import fit_stack
-from unmask.calibrate.score import ViewScores, score_views
-from unmask.data.cap import cap
-from unmask.data.manifest import Row, read_manifest, select
-from unmask.detector.calibration import sigmoid
-from unmask.detector.ensemble import check_members
-from unmask.detector.model import Model
-from unmask.evaluation.answers import Answers
-from unmask.evaluation.compare import compare
-from unmask.evaluation.metrics import auc
-from unmask.prepare.views import CROP_ORDER, TTA_SCALES, ViewPlan
+from unmask.lab.calibrate.fit import fit_stack
+from unmask.lab.calibrate.score import ViewScores, score_views
+from unmask.lab.data.cap import cap
+from unmask.lab.data.manifest import Row, read_manifest, select
+from unmask.lab.evaluate.answers import Answers
+from unmask.lab.evaluate.compare import compare
+from unmask.lab.evaluate.metrics import auc
+from unmask.model.calibration import sigmoid
+from unmask.model.ensemble import check_members
+from unmask.model.onnx_model import Model
+from unmask.picture.views import CROP_ORDER, TTA_SCALES, ViewPlan
 
 CROPS = 5
 TIMED, WARM = 40, 5

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controllib.page import page
-from unmask.data.manifest import Row, read_manifest, select
+from unmask.lab.data.manifest import Row, read_manifest, select
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -27,25 +27,25 @@ def measure(part: str, rows: list[Row], options: argparse.Namespace) -> dict[str
     """Measure one part; each needs libraries of its own, which are imported then."""
     if part == "files":
         from controllib.files import from_files
-        from unmask.detector.card import ModelCard
-        from unmask.detector.model import SHIPPED
+        from unmask.model.card import ModelCard
+        from unmask.model.onnx_model import SHIPPED
 
         return from_files(rows, ModelCard.read(ModelCard.path_for(SHIPPED)))
     if part == "mix":
         from controllib.mix import shortcuts_of_mix
-        from unmask.training.config import read_config
+        from unmask.lab.train.config import read_config
 
         config = read_config(ROOT / "recipes" / "unmask-duo" / "train.yaml")
         return shortcuts_of_mix(select(rows, "train"), config, options.views)
     if part == "heads":
         from controllib.shuffled import heads
-        from unmask.training.clip.kept import keep_features
+        from unmask.lab.tower.kept import keep_features
 
         kept = keep_features(options.tower, rows, options.runs / "tower", report=print)
         return heads(kept, options.head_seeds)
     from controllib.shuffled import networks
-    from unmask.generalisation.folds import NOTHING
-    from unmask.generalisation.recipe import read_recipe
+    from unmask.lab.left_out.folds import NOTHING
+    from unmask.lab.left_out.protocol import read_recipe
 
     return networks(
         rows,

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.data.manifest import Row, read_manifest
-from unmask.detector.model import Model
-from unmask.evaluation.bootstrap import resample
-from unmask.evaluation.metrics import auc
-from unmask.evaluation.sweep import Sweep
 from unmask.faces.crop import crop_face
 from unmask.faces.finder import FaceFinder
-from unmask.media.decode import decode, read_bytes
-from unmask.prepare.views import make_views
+from unmask.lab.data.manifest import Row, read_manifest
+from unmask.lab.evaluate.bootstrap import resample
+from unmask.lab.evaluate.metrics import auc
+from unmask.lab.evaluate.sweep import Sweep
+from unmask.model.onnx_model import Model
+from unmask.picture.decode import decode, read_bytes
+from unmask.picture.views import make_views
 
 GAIN_SOURCES = ("photoshopped-faces", "ffhq256-stylegan", "ffhq-stylegan2", "nano-banana")
 

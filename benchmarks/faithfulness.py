@@ -23,8 +23,8 @@ from faithlib.pointing import pairs, where_a_patch_changed, where_all_changed
 from faithlib.randomise import sanity
 from faithlib.report import insert, plot
 from unmask import Detector
-from unmask.data.manifest import read_manifest, select
-from unmask.detector.model import SHIPPED
+from unmask.lab.data.manifest import read_manifest, select
+from unmask.model.onnx_model import SHIPPED
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

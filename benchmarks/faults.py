@@ -13,12 +13,12 @@ import argparse
 import csv
 from pathlib import Path
 
-from unmask.data.cache import INDEX_FILE, write_cache
-from unmask.data.manifest import read_manifest
-from unmask.data.splits import deal
-from unmask.training.config import TrainConfig, read_config
-from unmask.training.log import read_log
-from unmask.training.run import train
+from unmask.lab.data.cache import INDEX_FILE, write_cache
+from unmask.lab.data.manifest import read_manifest
+from unmask.lab.data.splits import deal
+from unmask.lab.train.config import TrainConfig, read_config
+from unmask.lab.train.log import read_log
+from unmask.lab.train.train import train
 
 SOURCES = ("hard-faces", "ffhq-stylegan2", "sd3-portraits", "web-faces")
 SIDE = 64

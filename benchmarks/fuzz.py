@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from fuzzing import PARSERS, cases, mutate
 from pictures import encode, picture
 from signing import AI, manifest, sign
-from unmask.media.errors import PictureError
-from unmask.provenance.inspect import inspect_bytes
+from unmask.evidence.inspect import inspect_bytes
+from unmask.picture.errors import PictureError
 
 SLOW = 5.0
 

@@ -35,8 +35,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unmask.detector.card import ModelCard
-from unmask.detector.model import SHIPPED
+from unmask.model.card import ModelCard
+from unmask.model.onnx_model import SHIPPED
 
 HERE = Path(__file__).parent
 CLIENTS = 50

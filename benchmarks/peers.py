@@ -23,10 +23,10 @@ from typing import Any
 
 from peerlib.common import Data, Outcome
 from peerlib.page import Judged, judge, page
-from unmask.data.manifest import Row, read_manifest, select
-from unmask.detector.card import ModelCard
-from unmask.detector.model import SHIPPED
-from unmask.evaluation.predictions import Predictions
+from unmask.lab.data.manifest import Row, read_manifest, select
+from unmask.lab.evaluate.predictions import Predictions
+from unmask.model.card import ModelCard
+from unmask.model.onnx_model import SHIPPED
 
 HERE = Path(__file__).parent
 THRESHOLD = 0.5

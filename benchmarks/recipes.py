@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from recipes_page import write_page
-from unmask.data.manifest import Row, Split, read_manifest, select
+from unmask.lab.data.manifest import Row, Split, read_manifest, select
 
 TIMED = 24
 RESULT_FILE = "result.json"
@@ -58,16 +58,16 @@ def run_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from unmask.calibrate.fit import fit_isotonic, fit_platt, fit_temperature
-    from unmask.evaluation.metrics import ece
-    from unmask.evaluation.slices import figures
-    from unmask.training.artefacts import best_figures
-    from unmask.training.config import read_config
-    from unmask.training.export import About, export
-    from unmask.training.finished import load_run
-    from unmask.training.predict import predict
-    from unmask.training.recipes import recipe_file
-    from unmask.training.run import train
+    from unmask.lab.calibrate.fit import fit_isotonic, fit_platt, fit_temperature
+    from unmask.lab.evaluate.metrics import ece
+    from unmask.lab.evaluate.slices import figures
+    from unmask.lab.recipes import recipe_file
+    from unmask.lab.train.artefacts import best_figures
+    from unmask.lab.train.config import read_config
+    from unmask.lab.train.export import About, export
+    from unmask.lab.train.finished import load_run
+    from unmask.lab.train.predict import predict
+    from unmask.lab.train.train import train
 
     rows = read_manifest(options.data)
     parts = {split: cap(rows, split, getattr(options, split)) for split in ("train", "val", "test")}
@@ -147,7 +147,7 @@ def cpu_seconds() -> float:
 
 def main() -> None:
     """Run what is not finished, then write the figures and the page."""
-    from unmask.training.recipes import names
+    from unmask.lab.recipes import names
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""Measure how well an earlier save of a JPEG is found (`unmask.provenance.recompression`).
+"""Measure how well an earlier save of a JPEG is found (`unmask.evidence.recompression`).
 
     python benchmarks/recompression.py --data ../shared/data/manifest.csv \
         --out benchmarks/recompression.json
@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unmask.data.manifest import read_manifest
-from unmask.media.decode import decode, read_bytes
-from unmask.provenance.recompression import EVIDENCE_NEEDED, estimate_recompression
+from unmask.evidence.recompression import EVIDENCE_NEEDED, estimate_recompression
+from unmask.lab.data.manifest import read_manifest
+from unmask.picture.decode import decode, read_bytes
 
 FIRST, LAST = (60, 75, 85, 92), (70, 80, 90, 95)
 

@@ -77,7 +77,7 @@ def pictures(count: int) -> list[Path]:
 
 def decode_all(paths: list[Path]) -> tuple[int, float]:
     """Read and decode, and nothing else; return how many and the core time."""
-    from unmask.media.decode import decode, read_bytes
+    from unmask.picture.decode import decode, read_bytes
 
     spent = time.process_time()
     done = sum(decode(read_bytes(path)).shape[0] > 0 for path in paths)
@@ -99,9 +99,9 @@ def naive(count: int, _: int) -> dict[str, Any]:
     """Measure the loop that anybody would write: Pillow, and one call of ONNX Runtime a file."""
     import onnxruntime as ort
 
-    from unmask.detector.card import ModelCard
-    from unmask.detector.model import SHIPPED, WHOLE_WEIGHT
-    from unmask.prepare.views import make_views, normalise
+    from unmask.model.card import ModelCard
+    from unmask.model.onnx_model import SHIPPED, WHOLE_WEIGHT
+    from unmask.picture.views import make_views, normalise
 
     card = ModelCard.read(ModelCard.path_for(SHIPPED))
     session = ort.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])
@@ -158,7 +158,7 @@ def driver(count: int, _: int) -> dict[str, Any]:
     from unmask.scan.engine import Done
     from unmask.scan.items import Item
     from unmask.scan.plan import Plan
-    from unmask.scan.run import Scan, scan_folder
+    from unmask.scan.scan import Scan, scan_folder
     from unmask.scan.score import Unit
 
     class Instant:
@@ -223,8 +223,9 @@ def desk(count: int, _: int) -> dict[str, Any]:
 def kills(count: int) -> dict[str, Any]:
     """Scan with a tiny model while driver and workers are killed; check every row."""
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from scanning import command, poison, read_rows, tiny_model
     from test_scan import _children
+
+    from scanning import command, poison, read_rows, tiny_model
 
     paths = pictures(count)
     figures: dict[str, Any] = {"files": count}

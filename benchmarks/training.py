@@ -27,18 +27,18 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from unmask.data.cache import PictureCache, write_cache
-from unmask.data.manifest import Row, read_manifest, select
-from unmask.media.decode import Pixels
-from unmask.prepare.views import normalise
-from unmask.training.augment import training_view
-from unmask.training.config import TrainConfig, read_config
-from unmask.training.dataset import TrainingViews, loader, read_pixels
-from unmask.training.device import choose_precision
-from unmask.training.losses import Answers, loss_sum
-from unmask.training.network import network_for
-from unmask.training.recipes import recipe_file
-from unmask.training.samplers import create_sampler
+from unmask.lab.data.cache import PictureCache, write_cache
+from unmask.lab.data.manifest import Row, read_manifest, select
+from unmask.lab.recipes import recipe_file
+from unmask.lab.train.augment import training_view
+from unmask.lab.train.config import TrainConfig, read_config
+from unmask.lab.train.dataset import TrainingViews, loader, read_pixels
+from unmask.lab.train.device import choose_precision
+from unmask.lab.train.losses import Answers, loss_sum
+from unmask.lab.train.network import network_for
+from unmask.lab.train.samplers import create_sampler
+from unmask.picture.decode import Pixels
+from unmask.picture.views import normalise
 
 WARM_UP = 2
 

@@ -25,9 +25,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from unmask.data.duplicates import cluster
-from unmask.data.fingerprint import Fingerprint, fingerprint_files
-from unmask.data.manifest import CAMERA, Row, read_manifest, write_manifest
+from unmask.lab.data.duplicates import cluster
+from unmask.lab.data.fingerprint import Fingerprint, fingerprint_files
+from unmask.lab.data.manifest import CAMERA, Row, read_manifest, write_manifest
 
 LISTS = Path(__file__).with_name("unseen")
 SIDE, QUALITY = 400, 95

@@ -36,12 +36,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from clips import Array, clip
 from pictures import picture
-from unmask.data.manifest import Row, read_manifest
-from unmask.detector.card import ModelCard
 from unmask.detector.detector import Detector
-from unmask.detector.model import SHIPPED
-from unmask.evaluation.metrics import auc
-from unmask.media.decode import decode, read_bytes
+from unmask.lab.data.manifest import Row, read_manifest
+from unmask.lab.evaluate.metrics import auc
+from unmask.model.card import ModelCard
+from unmask.model.onnx_model import SHIPPED
+from unmask.picture.decode import decode, read_bytes
 from unmask.video.detector import VideoDetector
 from unmask.video.pool import POOLS, Segment, find_segments
 from unmask.video.sample import SamplingPlan

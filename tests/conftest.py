@@ -16,8 +16,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 @pytest.fixture(scope="session")
 def toy_run(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from unmask.training.config import read_config
-    from unmask.training.run import train
+    from unmask.lab.train.config import read_config
+    from unmask.lab.train.train import train
 
     out = tmp_path_factory.mktemp("runs") / "toy"
     train(toy.rows, out, read_config(None, TOY_SETTINGS), progress=False)
@@ -26,8 +26,8 @@ def toy_run(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_model(toy: Toy, toy_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from unmask.calibrate.run import calibrate
-    from unmask.training.export import About, export
+    from unmask.lab.calibrate.calibrate import calibrate
+    from unmask.lab.train.export import About, export
 
     out = tmp_path_factory.mktemp("models") / "toy.onnx"
     export(toy_run, out, About(name="toy", licence="none", intended_use="tests"))

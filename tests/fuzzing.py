@@ -9,10 +9,10 @@ import numpy as np
 from PIL.PngImagePlugin import PngInfo
 
 from pictures import encode, picture
-from unmask.provenance.exif import read_exif, user_comment
-from unmask.provenance.inspect import inspect_bytes
-from unmask.provenance.iptc import read_iptc
-from unmask.provenance.xmp import read_xmp
+from unmask.evidence.exif import read_exif, user_comment
+from unmask.evidence.inspect import inspect_bytes
+from unmask.evidence.iptc import read_iptc
+from unmask.evidence.xmp import read_xmp
 
 PACKET = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '

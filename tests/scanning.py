@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pictures import encode, picture
-from unmask.detector.card import ModelCard
-from unmask.prepare.views import ViewPlan
+from unmask.model.card import ModelCard
+from unmask.picture.views import ViewPlan
 
 POISON = b"this ends whoever decodes it"
 STALL = b"this never comes to an end"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.training.clip.compress import GROUP
-from unmask.training.clip.tower import GRID, HEADS, PATCH, Block, Linear, Norm, Tower
+from unmask.lab.tower.compress import GROUP
+from unmask.lab.tower.tower import GRID, HEADS, PATCH, Block, Linear, Norm, Tower
 
 CHANNELS, HIDDEN, DEPTH = 16 * HEADS, 4 * GROUP, 2
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pictures import picture
-from unmask.data.manifest import Row, Split, write_manifest
+from unmask.lab.data.manifest import Row, Split, write_manifest
 
 TOY_SETTINGS = [
     "backbone=resnet10t", "pretrained=none", "views.size=64", "epochs=8", "batch_size=8",

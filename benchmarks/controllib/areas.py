@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.data.manifest import Row
-from unmask.evaluation.bootstrap import Interval, interval, resample
-from unmask.evaluation.slices import slices
-from unmask.evaluation.sweep import Sweep
-from unmask.evaluation.wording import FEW
+from unmask.lab.data.manifest import Row
+from unmask.lab.evaluate.bootstrap import Interval, interval, resample
+from unmask.lab.evaluate.slices import slices
+from unmask.lab.evaluate.sweep import Sweep
+from unmask.lab.evaluate.wording import FEW
 
 ALL, MEAN = "all", "mean over sources"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from controllib.areas import ALL, areas
 from peerlib.headers import ask, fit
-from unmask.data.manifest import Row, select
-from unmask.detector.card import ModelCard
+from unmask.lab.data.manifest import Row, select
+from unmask.model.card import ModelCard
 
 
 def from_files(rows: Sequence[Row], card: ModelCard) -> dict[str, Any]:

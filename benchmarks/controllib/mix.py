@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from unmask.data.duplicates import cluster
-from unmask.data.fingerprint import Fingerprint, fingerprint_files
-from unmask.data.manifest import Row
-from unmask.data.shortcuts import Shortcut, find_shortcuts, measure_number
-from unmask.media.decode import Pixels, decode, read_bytes
-from unmask.media.errors import PictureError
-from unmask.prepare.views import crop_at, grow_to, whole_view
-from unmask.training.augment import training_view
-from unmask.training.clip.features import degraded_view
-from unmask.training.config import TrainConfig
-from unmask.training.samplers import create_sampler
+from unmask.lab.data.duplicates import cluster
+from unmask.lab.data.fingerprint import Fingerprint, fingerprint_files
+from unmask.lab.data.manifest import Row
+from unmask.lab.data.shortcuts import Shortcut, find_shortcuts, measure_number
+from unmask.lab.tower.features import degraded_view
+from unmask.lab.train.augment import training_view
+from unmask.lab.train.config import TrainConfig
+from unmask.lab.train.samplers import create_sampler
+from unmask.picture.decode import Pixels, decode, read_bytes
+from unmask.picture.errors import PictureError
+from unmask.picture.views import crop_at, grow_to, whole_view
 
 QUALITY = 90
 """At which every view is saved to be weighed."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from controllib.areas import ALL, MEAN
 from controllib.mix import QUALITY
-from unmask.data.shortcuts import NAMED_FROM
-from unmask.evaluation.bootstrap import Interval
-from unmask.evaluation.markdown import cell
-from unmask.evaluation.wording import ABSENT, FEW, number
+from unmask.lab.data.shortcuts import NAMED_FROM
+from unmask.lab.evaluate.bootstrap import Interval
+from unmask.lab.evaluate.markdown import cell
+from unmask.lab.evaluate.wording import ABSENT, FEW, number
 
 GUESSING = 0.5
 DEALS = ("true labels", "dealt to halves", "dealt within sources")

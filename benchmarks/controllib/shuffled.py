@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from controllib.areas import areas, over_seeds
-from unmask.calibrate.score import score_views
-from unmask.data.cap import cap
-from unmask.data.manifest import Row, select
-from unmask.generalisation.recipe import Recipe
-from unmask.training.checkpoint import Checkpoint
-from unmask.training.clip.features import TowerFeatures
-from unmask.training.clip.kept import KeptFeatures
-from unmask.training.clip.probe import STRENGTH, fit_head
-from unmask.training.config import Faults, TrainConfig
-from unmask.training.faults import spoil_labels
-from unmask.training.pseudo import is_pseudo
-from unmask.training.run import train
+from unmask.lab.calibrate.score import score_views
+from unmask.lab.data.cap import cap
+from unmask.lab.data.manifest import Row, select
+from unmask.lab.left_out.protocol import Recipe
+from unmask.lab.tower.features import TowerFeatures
+from unmask.lab.tower.kept import KeptFeatures
+from unmask.lab.tower.probe import STRENGTH, fit_head
+from unmask.lab.train.checkpoint import Checkpoint
+from unmask.lab.train.config import Faults, TrainConfig
+from unmask.lab.train.faults import spoil_labels
+from unmask.lab.train.pseudo import is_pseudo
+from unmask.lab.train.train import train
 
 Deal = Callable[[Sequence[Row], int], list[Row]]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.data.manifest import Row
 from unmask.explain import Explanation
 from unmask.explain.spread import Heat, Spread
+from unmask.lab.data.manifest import Row
 
 Figure = tuple[float, float, float]
 """A mean and its 95% interval."""

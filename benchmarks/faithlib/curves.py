@@ -16,9 +16,9 @@ from PIL import Image, ImageFilter
 
 from faithlib.common import Figure, mean_of, random_map
 from unmask import Detector
-from unmask.data.manifest import Row
 from unmask.explain import explain
-from unmask.media.decode import Pixels
+from unmask.lab.data.manifest import Row
+from unmask.picture.decode import Pixels
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.35, 0.55, 0.75, 1.0)
 _BLOCKS = 16

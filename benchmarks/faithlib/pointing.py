@@ -12,11 +12,11 @@ from PIL import Image
 
 from faithlib.common import Figure, mean_of, random_map, spearman
 from unmask import Detector
-from unmask.data.manifest import Row
-from unmask.evaluation.metrics import auc
 from unmask.explain import explain
 from unmask.explain.spread import Heat
-from unmask.media.decode import Pixels, decode, read_bytes
+from unmask.lab.data.manifest import Row
+from unmask.lab.evaluate.metrics import auc
+from unmask.picture.decode import Pixels, decode, read_bytes
 
 _GRID = 32
 _PATCH = 0.4

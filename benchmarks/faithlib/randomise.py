@@ -17,9 +17,9 @@ from onnx import numpy_helper
 
 from faithlib.common import Figure, mean_of, spearman
 from unmask import Detector
-from unmask.data.manifest import Row
-from unmask.detector.card import ModelCard
 from unmask.explain import explain
+from unmask.lab.data.manifest import Row
+from unmask.model.card import ModelCard
 
 # The share of the graph's weight tensors that are shuffled, from the output on.
 STAGES = {"heads": 0.0, "last quarter": 0.25, "last half": 0.5, "all": 1.0}

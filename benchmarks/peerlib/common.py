@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.data.manifest import Row
-from unmask.evaluation.metrics import auc
+from unmask.lab.data.manifest import Row
+from unmask.lab.evaluate.metrics import auc
 
 TIMED = 40
 Answer = Callable[[Path], float]

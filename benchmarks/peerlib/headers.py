@@ -17,9 +17,9 @@ from PIL import Image
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from peerlib.common import Data, Outcome, milliseconds, truth, val_auc
-from unmask.data.jpeg import read_coding
-from unmask.data.manifest import Row
-from unmask.media.decode import read_bytes
+from unmask.lab.data.manifest import Row
+from unmask.picture.decode import read_bytes
+from unmask.picture.jpeg import read_coding
 
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "grey", "other")
 _TABLES = 2

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from peerlib.common import Data, Outcome, milliseconds, truth, val_auc
-from unmask.data.manifest import Row
-from unmask.media.decode import decode, read_bytes
+from unmask.lab.data.manifest import Row
+from unmask.picture.decode import decode, read_bytes
 
 _SIDE = 256
 _CROP = 224

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from unmask.evaluation.answers import Answers
-from unmask.evaluation.bootstrap import Interval, Values, interval, resample
-from unmask.evaluation.slices import SliceFigures, slice_figures, slices
-from unmask.evaluation.sweep import Sweep
-from unmask.evaluation.wording import ABSENT, FEW, INTERVALS_NOTE, number, percent
+from unmask.lab.evaluate.answers import Answers
+from unmask.lab.evaluate.bootstrap import Interval, Values, interval, resample
+from unmask.lab.evaluate.slices import SliceFigures, slice_figures, slices
+from unmask.lab.evaluate.sweep import Sweep
+from unmask.lab.evaluate.wording import ABSENT, FEW, INTERVALS_NOTE, number, percent
 
 _OURS = "unmask"
 

@@ -17,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from peerlib.common import Data, Outcome, milliseconds, truth, val_auc
-from unmask.data.manifest import Row
-from unmask.media.decode import decode, read_bytes
-from unmask.prepare.views import crop_at, grow_to
+from unmask.lab.data.manifest import Row
+from unmask.picture.decode import decode, read_bytes
+from unmask.picture.views import crop_at, grow_to
 
 _SIDE = 224
 _LUMA = np.array([0.299, 0.587, 0.114])

@@ -24,18 +24,18 @@ __all__ = ["Detector", "Finding", "PictureError", "Verdict", "__version__", "ins
 
 if TYPE_CHECKING:
     from unmask.detector.detector import Detector
-    from unmask.media.errors import PictureError
-    from unmask.provenance.finding import Finding
-    from unmask.provenance.inspect import inspect_file
+    from unmask.evidence.finding import Finding
+    from unmask.evidence.inspect import inspect_file
+    from unmask.picture.errors import PictureError
     from unmask.verdict.verdict import Verdict
 
 # Loaded on first use: ONNX Runtime alone costs more than the rest of the import together.
 _HOMES = {
     "Detector": "unmask.detector.detector",
-    "Finding": "unmask.provenance.finding",
-    "PictureError": "unmask.media.errors",
+    "Finding": "unmask.evidence.finding",
+    "PictureError": "unmask.picture.errors",
     "Verdict": "unmask.verdict.verdict",
-    "inspect_file": "unmask.provenance.inspect",
+    "inspect_file": "unmask.evidence.inspect",
 }
 
 

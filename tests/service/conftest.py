@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from servers import Server, serving
-from unmask.detector.ensemble import load_model
+from unmask.model.ensemble import load_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOST = "http://localhost"

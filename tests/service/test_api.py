@@ -21,7 +21,7 @@ from conftest import Clients
 from pictures import encode, picture
 from signing import AI, CAMERA, SIGNER, identity, manifest, sign
 from unmask import Detector
-from unmask.prepare.views import make_views
+from unmask.picture.views import make_views
 from unmask.service.api.problems import KINDS, Problem
 from unmask.service.page.words import texts
 from unmask.service.safety.bodies import BodyLimits

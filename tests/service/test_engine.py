@@ -20,12 +20,12 @@ from PIL import Image
 
 from pictures import encode, picture
 from servers import Server
-from unmask.detector.calibration import sigmoid
-from unmask.detector.card import ModelCard, ModelError
-from unmask.detector.model import SHIPPED, Model
-from unmask.media.decode import DEFAULT_LIMITS, Limits, decode
-from unmask.media.errors import PictureError, PictureTooLargeError
-from unmask.prepare.views import ViewPlan, make_views
+from unmask.model.calibration import sigmoid
+from unmask.model.card import ModelCard, ModelError
+from unmask.model.onnx_model import SHIPPED, Model
+from unmask.picture.decode import DEFAULT_LIMITS, Limits, decode
+from unmask.picture.errors import PictureError, PictureTooLargeError
+from unmask.picture.views import ViewPlan, make_views
 from unmask.service.engine.batcher import Batcher
 from unmask.service.engine.decoders import Decoders
 from unmask.service.engine.engine import Engine, QueueFullError

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
-from unmask.detector.card import ModelCard
-from unmask.detector.model import SHIPPED
+from unmask.model.card import ModelCard
+from unmask.model.onnx_model import SHIPPED
 from unmask.service.page.words import HERE, gauge_words, percent, texts
 
 PAGES = ("/", "/history", "/about", "/docs", "/key")

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pictures import encode, picture
 from scanning import tiny_model
-from unmask.detector.card import ModelCard
+from unmask.model.card import ModelCard
 from unmask.service.settings import Settings
 
 

@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 
 from conftest import HOST
 from pictures import encode, picture
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
 from unmask.service.app import create_app
 from unmask.service.engine.engine import Answer
 from unmask.service.settings import Settings

@@ -19,7 +19,7 @@ from conftest import HOST, Clients
 from pictures import encode, picture
 from signing import AI, manifest, sign
 from test_api import check_problem
-from unmask.media.errors import PictureError
+from unmask.picture.errors import PictureError
 from unmask.service.engine import video_worker
 from unmask.service.engine.engine import QueueFullError
 from unmask.service.engine.videos import Videos, _answer

@@ -7,22 +7,22 @@ from typing import Annotated
 import typer
 
 import unmask
-from unmask.cli import data
-from unmask.cli.cache import cache
-from unmask.cli.calibrate import calibrate
-from unmask.cli.detect import detect
-from unmask.cli.evaluate import evaluate
-from unmask.cli.explain import explain
-from unmask.cli.export import export
-from unmask.cli.fuse import fuse
-from unmask.cli.inspect import inspect
-from unmask.cli.provenance import provenance
-from unmask.cli.quantise import quantise
-from unmask.cli.report import report
-from unmask.cli.scan import scan
-from unmask.cli.serve import keys, serve
-from unmask.cli.train import mine, recipes, train
-from unmask.cli.video import video
+from unmask.cli.ask.detect import detect
+from unmask.cli.ask.explain import explain
+from unmask.cli.ask.provenance import provenance
+from unmask.cli.ask.report import report
+from unmask.cli.ask.scan import scan
+from unmask.cli.ask.serve import keys, serve
+from unmask.cli.ask.video import video
+from unmask.cli.make import data
+from unmask.cli.make.cache import cache
+from unmask.cli.make.calibrate import calibrate
+from unmask.cli.make.evaluate import evaluate
+from unmask.cli.make.export import export
+from unmask.cli.make.fuse import fuse
+from unmask.cli.make.inspect import inspect
+from unmask.cli.make.quantise import quantise
+from unmask.cli.make.train import mine, recipes, train
 
 app = typer.Typer(
     name="unmask",

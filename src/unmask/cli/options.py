@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.detector.calibration import CalibrationName
+from unmask.model.calibration import CalibrationName
 
 CalibrationOption = Annotated[
     CalibrationName | None,

@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from unmask.media.find import STDIN, find_pictures
+from unmask.picture.find import STDIN, find_pictures
 
 FEW = 8
 """So many pictures are answered before a bar would be read."""

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.detector.base import Device, ViewModel
-from unmask.detector.calibration import CalibrationName, Logits, Probabilities, softmax
-from unmask.detector.ensemble import load_model
-from unmask.detector.runtime import cores
+from unmask.detector.faces import CutFaces, find_and_cut, judge_cut
+from unmask.evidence.finding import Finding
+from unmask.evidence.inspect import inspect_bytes
 from unmask.faces.finder import FaceFinder
-from unmask.faces.judge import CutFaces, find_and_cut, judge_cut
-from unmask.media.decode import (
+from unmask.model.base import Device, ViewModel
+from unmask.model.calibration import CalibrationName, Logits, Probabilities, softmax
+from unmask.model.ensemble import load_model
+from unmask.model.runtime import cores
+from unmask.picture.decode import (
     DEFAULT_LIMITS,
     Limits,
     Pixels,
@@ -29,11 +31,9 @@ from unmask.media.decode import (
     from_image,
     read_bytes,
 )
-from unmask.media.errors import PictureError
-from unmask.prepare.views import Views, make_views
-from unmask.provenance.finding import Finding
-from unmask.provenance.inspect import inspect_bytes
-from unmask.provenance.judge import Judgement, judge
+from unmask.picture.errors import PictureError
+from unmask.picture.views import Views, make_views
+from unmask.verdict.decide import Judgement, judge
 from unmask.verdict.verdict import CATEGORY_OTHER, Call, Verdict
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | PictureError

@@ -27,8 +27,8 @@ this place is. Positive values speak for the target, negative ones against it, a
 view shows. `Explanation` has the derivation, `methods` that of the other maps.
 """
 
+from unmask.explain.explainer import Head, explain
 from unmask.explain.explanation import Explanation
 from unmask.explain.methods import METHODS, Method
-from unmask.explain.run import Head, explain
 
 __all__ = ["METHODS", "Explanation", "Head", "Method", "explain"]

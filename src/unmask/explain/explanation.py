@@ -11,8 +11,8 @@ import numpy as np
 from unmask.explain.methods import Method
 from unmask.explain.paint import paint_png
 from unmask.explain.spread import Cells, Heat, Spread
-from unmask.media.decode import Pixels
-from unmask.prepare.views import Box
+from unmask.picture.decode import Pixels
+from unmask.picture.views import Box
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from unmask.media.find import STDIN
+from unmask.picture.find import STDIN
 
 _NUMBER_FROM = 2
 

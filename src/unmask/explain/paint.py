@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from unmask.explain.spread import Heat, Spread
-from unmask.media.decode import Pixels
+from unmask.picture.decode import Pixels
 
 # ColorBrewer's RdBu and its red half, which colour-blind people can tell apart too.
 _AGAINST_TO_FOR = ("#053061", "#2166ac", "#4393c3", "#92c5de", "#f7f7f7", "#f4a582", "#d6604d",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.prepare.views import Box
+from unmask.picture.views import Box
 
 Cells = NDArray[np.float32]
 """What was found at each position of each view, shape (views, rows, columns)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unmask.media.decode import Pixels
+from unmask.picture.decode import Pixels
 
 SMALLEST_JUDGED = 48
 """A face whose box is narrower, in pixels, is reported but not judged: too little of it is left."""

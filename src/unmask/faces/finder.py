@@ -17,7 +17,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.media.decode import Pixels
+from unmask.picture.decode import Pixels
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "blazeface.onnx"
 SIDE = 256

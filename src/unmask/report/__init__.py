@@ -2,7 +2,7 @@
 
 from unmask import Detector
 from unmask.report.gather import gather
-from unmask.report.page import render
+from unmask.report.report_page import render
 
 html = render(gather("photo.jpg", Detector(faces=True)))  # a path or bytes
 """

@@ -13,13 +13,13 @@ from pathlib import Path
 from PIL import Image
 
 import unmask
-from unmask.detector.card import ModelCard, ModelError
 from unmask.detector.detector import IN_MEMORY, Detector
+from unmask.evidence.inspect import inspect_bytes
 from unmask.explain import explain
-from unmask.media.decode import FORMATS, Pixels, decode, read_bytes
-from unmask.media.errors import PictureError
-from unmask.media.find import is_picture
-from unmask.provenance.inspect import inspect_bytes
+from unmask.model.card import ModelCard, ModelError
+from unmask.picture.decode import FORMATS, Pixels, decode, read_bytes
+from unmask.picture.errors import PictureError
+from unmask.picture.find import is_picture
 from unmask.verdict.verdict import Verdict
 from unmask.video.detector import Progress, VideoDetector
 from unmask.video.verdict import VideoVerdict

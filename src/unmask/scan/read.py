@@ -10,8 +10,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unmask.media.decode import Limits, read_bytes
-from unmask.media.errors import PictureError, PictureTooLargeError
+from unmask.picture.decode import Limits, read_bytes
+from unmask.picture.errors import PictureError, PictureTooLargeError
 from unmask.scan.items import Item
 
 _BYTES_COLUMNS = ("image", "picture", "img", "jpg", "png", "bytes", "content", "data")

@@ -11,11 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from unmask.detector.card import ModelError
 from unmask.detector.detector import Detector
-from unmask.detector.ensemble import load_model
-from unmask.media.decode import Limits
-from unmask.media.errors import PictureError
+from unmask.model.card import ModelError
+from unmask.model.ensemble import load_model
+from unmask.picture.decode import Limits
+from unmask.picture.errors import PictureError
 from unmask.scan.desk import Desk
 from unmask.scan.items import Item
 from unmask.scan.read import Reader

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from unmask.detector.base import Device
-from unmask.detector.calibration import CalibrationName
-from unmask.media.decode import DEFAULT_LIMITS
+from unmask.model.base import Device
+from unmask.model.calibration import CalibrationName
+from unmask.picture.decode import DEFAULT_LIMITS
 
 
 class ScanSettings(BaseModel):

@@ -11,9 +11,9 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 
-from unmask.media.decode import SUFFIXES
-from unmask.media.errors import PictureError
-from unmask.media.find import find_pictures, is_picture
+from unmask.picture.decode import SUFFIXES
+from unmask.picture.errors import PictureError
+from unmask.picture.find import find_pictures, is_picture
 from unmask.scan.items import Item, printable_path
 from unmask.scan.read import is_url, open_parquet, picture_column
 

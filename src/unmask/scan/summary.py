@@ -109,7 +109,7 @@ def summarise(
         settings: How its pictures are read.
         thumbnails: How many pictures to show.
     """
-    from unmask.scan.page import render
+    from unmask.scan.summary_page import render
 
     seconds = watch.seconds
     found = sum_up(ledger, thumbnails)

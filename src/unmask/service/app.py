@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import unmask
-from unmask.detector.ensemble import load_model
-from unmask.provenance.credentials import read_trust_list
+from unmask.evidence.credentials import read_trust_list
+from unmask.model.ensemble import load_model
 from unmask.service.api import about, compat, detections, videos
 from unmask.service.api.problems import BAD_FIELD, BUSY, Problem, kind_of
 from unmask.service.engine.engine import Engine, QueueFullError

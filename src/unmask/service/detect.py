@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from unmask.detector.calibration import CalibrationName
-from unmask.detector.card import ModelError
-from unmask.media.errors import PictureError, PictureTooLargeError
-from unmask.prepare.views import view_boxes
-from unmask.provenance.judge import judge
+from unmask.model.calibration import CalibrationName
+from unmask.model.card import ModelError
+from unmask.picture.errors import PictureError, PictureTooLargeError
+from unmask.picture.views import view_boxes
 from unmask.service.api.callers import Caller
 from unmask.service.api.problems import BAD_FIELD, NOT_A_PICTURE, TOO_LARGE, Problem
 from unmask.service.api.uploads import Upload
@@ -24,6 +23,7 @@ from unmask.service.engine.reading import UNCALIBRATED, pool, read
 from unmask.service.metrics import DETECTIONS
 from unmask.service.services import Services
 from unmask.service.store.store import Detection, New
+from unmask.verdict.decide import judge
 from unmask.video.read import video_kind
 
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from unmask.detector.card import ModelCard
 from unmask.explain.paint import overlay_png
 from unmask.explain.spread import Spread
-from unmask.prepare.views import view_boxes
+from unmask.model.card import ModelCard
+from unmask.picture.views import view_boxes
 from unmask.service.engine.engine import Answer
 
 Head = Literal["fake", "category"]

@@ -10,8 +10,8 @@ from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from unmask.detector.calibration import CalibrationName
-from unmask.media.decode import DEFAULT_LIMITS, Limits
+from unmask.model.calibration import CalibrationName
+from unmask.picture.decode import DEFAULT_LIMITS, Limits
 
 _MIB = 2**20
 _FORM_BYTES = 64 * 1024

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from starlette.datastructures import UploadFile
 
-from unmask.media.errors import PictureError
+from unmask.picture.errors import PictureError
 from unmask.service.api.callers import Caller
 from unmask.service.api.problems import BUSY, NOT_A_PICTURE, NOT_FOUND, TOO_LARGE, Problem
 from unmask.service.api.uploads import shown_name

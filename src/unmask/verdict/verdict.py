@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
 
 Call = Literal["real", "fake", "unsure"]
 DecidedBy = Literal["pixels", "credential", "metadata"]
@@ -44,7 +44,7 @@ class Verdict:
     """The answer for one picture; either ``error`` is set or all the other fields are.
 
     ``p_fake`` is what the pixels say and nothing else. ``verdict`` also heeds what the file says of
-    itself, by the rules of `unmask.provenance.judge`; ``decided_by`` tells which of them it was.
+    itself, by the rules of `unmask.verdict.decide`; ``decided_by`` tells which of them it was.
 
     Attributes:
         path: The picture's name as it was given; ``-`` for standard input or a picture in memory.

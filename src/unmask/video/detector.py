@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 
 from unmask.detector.detector import IN_MEMORY, Detector
+from unmask.detector.faces import find_and_cut, judge_cut
+from unmask.evidence.finding import Finding
+from unmask.evidence.inspect import inspect_container
 from unmask.faces.finder import FaceFinder
-from unmask.faces.judge import find_and_cut, judge_cut
-from unmask.media.decode import Pixels
-from unmask.prepare.views import Views, make_views
-from unmask.provenance.finding import Finding
-from unmask.provenance.inspect import inspect_container
+from unmask.picture.decode import Pixels
+from unmask.picture.views import Views, make_views
 from unmask.verdict.verdict import FaceVerdict
 from unmask.video.pool import DEFAULT_POOL, POOLS, Pool, find_segments, pooled_interval
 from unmask.video.read import DEFAULT_VIDEO_LIMITS, Video, VideoLimits, read_video

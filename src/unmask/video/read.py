@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from unmask.media.decode import SMALLEST_SIDE, Pixels
-from unmask.media.errors import PictureError
-from unmask.media.find import is_picture
+from unmask.picture.decode import SMALLEST_SIDE, Pixels
+from unmask.picture.errors import PictureError
+from unmask.picture.find import is_picture
 
 SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif", ".webp", ".png", ".apng")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
 from unmask.verdict.verdict import Call, DecidedBy, FaceVerdict
 from unmask.video.pool import Segment
 from unmask.video.track import Track

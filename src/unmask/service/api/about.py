@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
 import unmask
-from unmask.detector.card import Unseen
+from unmask.model.card import Unseen
 from unmask.service.api.problems import BUSY, Problem
 from unmask.service.api.schemas import Band
 from unmask.service.metrics import exposition

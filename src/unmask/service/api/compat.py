@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from unmask.media.decode import read_bytes
-from unmask.media.errors import PictureError
+from unmask.picture.decode import read_bytes
+from unmask.picture.errors import PictureError
 from unmask.service.api.callers import Caller, caller_with
 from unmask.service.api.detections import FORM, first_problem
 from unmask.service.api.problems import NOT_FOUND, Problem

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from unmask.detector.calibration import CalibrationName
-from unmask.media.errors import PictureError
+from unmask.model.calibration import CalibrationName
+from unmask.picture.errors import PictureError
 from unmask.service.api.callers import NOBODY, Caller, caller_with
 from unmask.service.api.problems import NOT_FOUND, Problem
 from unmask.service.api.schemas import (

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
 from unmask.service.engine.videos import Found
 from unmask.service.services import Services
 from unmask.service.store.store import Detection

@@ -22,11 +22,11 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
-from unmask.media.decode import Limits, Pixels, decode
-from unmask.media.errors import PictureError, PictureTooLargeError
-from unmask.prepare.views import ViewPlan, make_views
-from unmask.provenance.credentials import read_trust_list
-from unmask.provenance.inspect import inspect_bytes
+from unmask.evidence.credentials import read_trust_list
+from unmask.evidence.inspect import inspect_bytes
+from unmask.picture.decode import Limits, Pixels, decode
+from unmask.picture.errors import PictureError, PictureTooLargeError
+from unmask.picture.views import ViewPlan, make_views
 
 REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">IIII")
 READY = b"\x2a"

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from unmask.media.decode import Limits
-from unmask.media.errors import PictureError, PictureTooLargeError
-from unmask.prepare.views import ViewPlan, Views
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
+from unmask.picture.decode import Limits
+from unmask.picture.errors import PictureError, PictureTooLargeError
+from unmask.picture.views import ViewPlan, Views
 from unmask.service.engine import decode_worker as worker
 
 _START_SECONDS = 30

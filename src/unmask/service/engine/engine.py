@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.base import ViewModel
+from unmask.evidence.finding import Finding
 from unmask.explain.methods import class_activation
-from unmask.prepare.views import Views, normalise
-from unmask.provenance.finding import Finding
+from unmask.model.base import ViewModel
+from unmask.picture.views import Views, normalise
 from unmask.service.engine.batcher import Batcher
 from unmask.service.engine.decoders import Decoders
 from unmask.service.metrics import BATCH_SIZE, DECODER_DEATHS, PENDING

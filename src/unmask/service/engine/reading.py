@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.detector.calibration import Calibration, CalibrationName, softmax
-from unmask.detector.card import ModelCard
+from unmask.model.calibration import Calibration, CalibrationName, softmax
+from unmask.model.card import ModelCard
 from unmask.verdict.verdict import CATEGORY_OTHER, Call
 
 UNCALIBRATED = "none"

@@ -19,10 +19,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from unmask.detector.calibration import CalibrationName
 from unmask.detector.detector import Detector
-from unmask.media.errors import PictureError
-from unmask.provenance.credentials import read_trust_list
+from unmask.evidence.credentials import read_trust_list
+from unmask.model.calibration import CalibrationName
+from unmask.picture.errors import PictureError
 from unmask.video.detector import VideoDetector
 from unmask.video.read import VideoLimits
 from unmask.video.sample import Sampling, SamplingPlan

@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from unmask.media.errors import PictureError
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
+from unmask.picture.errors import PictureError
 from unmask.service.engine import video_worker as worker
 from unmask.service.engine.decoders import KEPT
 from unmask.service.engine.engine import QueueFullError

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from unmask.media.decode import SUFFIXES
+from unmask.picture.decode import SUFFIXES
 from unmask.service.api.about import model_out
 from unmask.service.api.callers import (
     KEY_COOKIE,

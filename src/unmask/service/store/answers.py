@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.provenance.finding import Finding
+from unmask.evidence.finding import Finding
 from unmask.service.engine.engine import Answer
 
 _VERSION = 2

@@ -1,0 +1,181 @@
+"""``unmask explain``: heatmaps of what in a picture speaks for the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from unmask.cli.ask.detect import INTERRUPTED, SOME_FAILED
+from unmask.cli.errors import clean_errors, fail, until_stopped
+from unmask.cli.progress import detection_progress
+from unmask.picture.errors import PictureError
+from unmask.picture.find import STDIN, Found, find_pictures
+
+if TYPE_CHECKING:
+    from unmask.explain import Explanation
+
+    Explain = Callable[[Found], Explanation]
+
+_MODEL_SUFFIX = ".onnx"
+
+
+def explain(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, globs, or - for one picture on standard input."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder for heatmaps and maps.")] = Path(
+        "explained"
+    ),
+    head: Annotated[
+        Literal["fake", "category"], typer.Option(help="Explain real/fake, or what is shown.")
+    ] = "fake",
+    category: Annotated[
+        str | None,
+        typer.Option(
+            help="With --head category: which one; the likeliest if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["cam", "gradcam", "gradcam++", "smoothgradcam++"],
+        typer.Option(help="cam is exact and signed; the others show support alone."),
+    ] = "cam",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="An ONNX model with its card, or the folder of a training run (needs PyTorch).",
+            show_default=False,
+        ),
+    ] = None,
+    longest: Annotated[
+        int | None,
+        typer.Option(min=16, help="Shrink heatmaps to so many pixels a side.", show_default=False),
+    ] = None,
+    bar: Annotated[bool, typer.Option(help="Draw a colour bar into the heatmap.")] = True,
+    raw: Annotated[bool, typer.Option(help="Also write the raw map as .npy.")] = True,
+    as_jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print one JSON object a line.")
+    ] = False,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
+) -> None:
+    """Show which parts of a picture speak for fake and which for real.
+
+    Writes a heatmap (PNG, the picture's own size) and the raw map (.npy) of each picture. What a
+    heatmap does not prove: docs/explain.md.
+
+    Exit code 0: all were explained; 1: some could not be read; 2: wrong use.
+    """
+    from unmask.explain.naming import Names
+
+    if paths.count(STDIN) > 1:
+        fail("standard input can be read once; give - once.")
+    if category is not None and head != "category":
+        fail("--category goes with --head category.")
+    with clean_errors():
+        run, verdict = _explainer(model, device, head=head, method=method, category=category)
+        if any(Path(path).is_dir() and out.resolve() == Path(path).resolve() for path in paths):
+            raise ValueError(f"the heatmaps would lie among the pictures of {out}; name another.")
+        out.mkdir(parents=True, exist_ok=True)
+    names, counts = Names(out), Counter[str]()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    bars = detection_progress(paths, console, table=not as_jsonl)
+    with clean_errors(), bars as advance, until_stopped() as stop:
+        for given, found in stop.heed(_find(paths, out.resolve())):
+            row = _explain_one(given, found, run, verdict, names, head, longest, bar, raw)
+            counts["error" if row["error"] else "explained"] += 1
+            _tell(console, row, as_jsonl)
+            advance()
+    if stop.came:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(SOME_FAILED if counts["error"] else 0)
+
+
+def _find(paths: list[str], out: Path) -> Iterator[tuple[str, Found]]:
+    """Yield pictures with what the user named; heatmaps of this or an earlier run are none."""
+    for given in paths:
+        within = Path(given).resolve().is_relative_to(out)
+        for found in find_pictures([given]):
+            own = isinstance(found, str) and Path(found).resolve().is_relative_to(out)
+            if within or not own:
+                yield given, found
+
+
+def _explainer(
+    model: Path | None, device: Literal["auto", "cpu", "cuda"], **choice: Any
+) -> tuple[Explain, Callable[[Explanation], dict[str, Any]]]:
+    """Return what explains a picture, and what says how the same picture was answered."""
+    if model and (model.is_dir() or model.suffix != _MODEL_SUFFIX):
+        if not model.exists():
+            raise ValueError(f"There is neither a model nor a training run at {model}.")
+        from unmask.lab.train.explain_run import RunExplainer
+
+        of_run = RunExplainer(model)
+        # A run is not calibrated: its logits are no probabilities yet.
+        return (lambda found: of_run.explain(found, **choice)), lambda done: {}
+    from unmask.detector.detector import Detector
+    from unmask.explain import explain as explain_answer
+    from unmask.explain.explainer import check_choice
+
+    detector = Detector(model, device=device)
+    check_choice(categories=detector.model.card.categories, **choice)
+
+    def answer(done: Explanation) -> dict[str, Any]:
+        said = detector.detect(done.pixels).to_row()
+        return {name: said[name] for name in ("verdict", "p_fake", "category")}
+
+    return (lambda found: explain_answer(detector, found, **choice)), answer
+
+
+def _explain_one(
+    given: str,
+    found: Found,
+    run: Explain,
+    verdict: Callable[[Explanation], dict[str, Any]],
+    names: Any,
+    head: str,
+    longest: int | None,
+    bar: bool,
+    raw: bool,
+) -> dict[str, Any]:
+    """Explain one picture and write its files; return the row about it."""
+    name = found if isinstance(found, str) else STDIN
+    row: dict[str, Any] = {"path": name, "error": None}
+    try:
+        done = run(found)
+    except PictureError as problem:
+        return {"path": problem.name or name, "error": str(problem)}
+    place = names.place(name, given, head)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    heatmap = place.with_name(place.name + ".png")
+    heatmap.write_bytes(done.png(longest, bar=bar))
+    row |= verdict(done)
+    row |= {"target": done.target, "method": done.method, "logit": round(done.logit, 4)}
+    row |= {"bias": round(done.bias, 4), "heatmap": str(heatmap), "map": None}
+    if raw:
+        row["map"] = str(place.with_name(place.name + ".npy"))
+        done.save_map(row["map"])
+    return row
+
+
+def _tell(console: Console, row: dict[str, Any], as_jsonl: bool) -> None:
+    from unmask.verdict.table import printable
+
+    if as_jsonl:
+        sys.stdout.write(json.dumps(row) + "\n")
+        sys.stdout.flush()
+    elif row["error"]:
+        console.print(f"{printable(row['path'])}: {row['error']}", style="magenta")
+    else:
+        answer = f"{row['verdict']}, p(fake) {row['p_fake']:.3f}; " if "verdict" in row else ""
+        console.print(
+            f"{printable(row['path'])}: {answer}logit of {row['target']} {row['logit']:+.2f} -> "
+            f"{printable(row['heatmap'])}"
+        )

@@ -1,0 +1,158 @@
+"""``unmask video``: verdicts on moving pictures, with their timelines."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unmask.cli.errors import clean_errors, fail
+from unmask.cli.options import ModelFile, ThresholdOption, TrustList
+from unmask.cli.progress import video_progress
+
+if TYPE_CHECKING:
+    from unmask.video.detector import VideoDetector
+    from unmask.video.verdict import VideoVerdict
+
+
+def video(
+    files: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write timeline.json, .csv, .png and the moments that look most fake to this "
+            "folder; of several videos, each to a folder named after it."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a video and line.")
+    ] = False,
+    sampling: Annotated[
+        Literal["uniform", "scenes", "every"],
+        typer.Option(help="Evenly in time, at changes of scene, or every frame."),
+    ] = "uniform",
+    rate: Annotated[float, typer.Option(min=0.01, help="Frames a second of even sampling.")] = 1.0,
+    most: Annotated[int, typer.Option(min=1, help="Judge at most so many frames.")] = 120,
+    pool: Annotated[
+        Literal["mean", "top", "window"],
+        typer.Option(help="From frames to video: mean, mean of the top quarter, or worst window."),
+    ] = "mean",
+    faces: Annotated[bool, typer.Option(help="Find faces and follow them.")] = True,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Look at so much of a video.")] = 600.0,
+    max_time: Annotated[float, typer.Option(min=1, help="Work so long on a video.")] = 300.0,
+    threshold: ThresholdOption = None,
+    model: ModelFile = None,
+    trust: TrustList = None,
+    benchmark: Annotated[
+        Path | None,
+        typer.Option(
+            help="Judge the labelled videos of a CSV with the columns path and label.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Say of each video whether it is real or made or altered by AI, and where.
+
+    Exit code 0: all were answered; 1: some could not be read; 2: wrong use.
+    """
+    if bool(files) == bool(benchmark):
+        fail("name videos, or a list of them with --benchmark.")
+    with clean_errors():
+        from unmask.detector.detector import Detector
+        from unmask.evidence.credentials import read_trust_list
+        from unmask.explain.naming import Names
+        from unmask.video.detector import VideoDetector
+        from unmask.video.read import VideoLimits
+        from unmask.video.sample import SamplingPlan
+
+        if out and find_spec("matplotlib") is None:
+            fail("the plot needs Matplotlib; install it with: pip install 'unmask[media]'")
+        if out:
+            # Before any long work: a place that cannot be written is known now.
+            out.mkdir(parents=True, exist_ok=True)
+        trusted = read_trust_list(trust) if trust else None
+        detector = VideoDetector(
+            Detector(model, threshold=threshold, trust=trusted),
+            plan=SamplingPlan(sampling, rate, most),
+            pool=pool,
+            faces=faces,
+            limits=VideoLimits(max_seconds=max_seconds, max_time=max_time),
+        )
+        if benchmark:
+            from unmask.lab.evaluate.videos import read_labelled, run_benchmark
+
+            figures = run_benchmark(detector, read_labelled(benchmark), _tell)
+            typer.echo(json.dumps(figures, indent=1))
+            return
+        failed = False
+        paths, folders = files or [], Names(out or Path())
+        for path in paths:
+            found = _answer(detector, path)
+            failed |= found.error is not None
+            if out and found.error is None:
+                from unmask.video.output import write_all
+
+                folder = out if len(paths) == 1 else folders.place(str(path), str(path), "found")
+                write_all(found, folder, threshold=detector.detector.threshold)
+            if as_json:
+                typer.echo(json.dumps(found.to_json()))
+            else:
+                _show(found, out)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _answer(detector: VideoDetector, path: Path) -> VideoVerdict:
+    from unmask.picture.errors import PictureError
+    from unmask.video.verdict import VideoVerdict
+
+    try:
+        with video_progress() as progress:
+            return detector.detect(path, progress)
+    except PictureError as problem:
+        return VideoVerdict(str(path), error=str(problem))
+
+
+def _tell(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _show(found: VideoVerdict, out: Path | None) -> None:
+    from unmask.verdict.table import printable
+
+    name = printable(found.path)
+    if found.error is not None:
+        typer.echo(f"{name}: error: {found.error}")
+        return
+    low, high = found.interval or (0.0, 1.0)
+    typer.echo(f"{name}: {found.verdict}, p(fake) {found.p_fake:.3f} ({low:.3f}-{high:.3f})")
+    typer.echo(
+        f"  {len(found.frames)} frames of {found.duration or 0:.1f} s, {found.width} x "
+        f"{found.height}, {found.codec}, in {found.seconds:.1f} s"
+    )
+    if found.decided_by != "pixels":
+        typer.echo(f"  The verdict rests on the file's {found.decided_by}.")
+    for segment in found.segments:
+        typer.echo(
+            f"  Looks rather fake from {segment.start:.1f} s to {segment.end:.1f} s: "
+            f"p(fake) {segment.p_fake:.3f}"
+        )
+    long = sorted(found.tracks, key=lambda track: -len(track.times))[:10]
+    for track in long:
+        judged = (
+            f"p(fake) {sum(track.p_fakes) / len(track.p_fakes):.3f}"
+            if track.p_fakes
+            else ("too small to judge")
+        )
+        typer.echo(
+            f"  Face {track.number}: {track.times[0]:.1f} s to {track.times[-1]:.1f} s in "
+            f"{len(track.times)} frames: {judged}"
+        )
+    for one in found.evidence:
+        typer.echo(f"  [{one.source}] {one.text}")
+    for note in found.notes:
+        typer.echo(f"  {note}")
+    if out:
+        typer.echo(f"  Timeline and moments: {out}")

@@ -1,0 +1,188 @@
+"""Hold what a file says of itself against the file: do the parts fit together?
+
+Nothing here decides anything. Saving, sending and cutting pictures is what everybody does; a
+finding says what was done to the file, not that it was done to deceive.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from unmask.evidence.containers import Parts
+from unmask.evidence.exif import Exif
+from unmask.evidence.finding import Finding, clean
+from unmask.evidence.recompression import EVIDENCE_NEEDED, estimate_recompression
+from unmask.picture.decode import FORMATS, Limits
+from unmask.picture.jpeg import JpegCoding, is_libjpeg, read_coding
+
+# Sides that text-to-image models and services put out as they are.
+_GENERATOR_SIZES = frozenset(
+    (
+        (512, 512), (768, 768), (1024, 1024), (1024, 1536), (1024, 1792), (896, 1152),
+        (832, 1216), (768, 1344), (640, 1536), (816, 1456), (928, 1232), (832, 1248), (864, 1184),
+        (896, 1200), (768, 1408), (960, 1280), (512, 768), (2048, 2048),
+    )
+)  # fmt: skip
+# Cameras whose own tables are not those of libjpeg; phones often use libjpeg's.
+_CAMERA_MAKERS = ("canon", "sony", "fujifilm", "olympus", "panasonic", "leica", "hasselblad")
+_THUMBNAIL_SIDE = 32
+_LARGEST_THUMBNAIL = 1024
+_SAME_PICTURE = 0.5
+_ASPECT_SLACK = 0.08
+
+
+def check_header(data: bytes, parts: Parts, exif: Exif) -> list[Finding]:
+    """Run the checks that need no pixel."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                size, coding = image.size, read_coding(image)
+                exact = coding is not None and is_libjpeg(image)
+    except Exception:  # What cannot be opened has nothing to be held against.
+        return []
+    found = [_size(size, exif), _dimensions(size, exif)]
+    if coding is not None:
+        found += [_coding(coding, exact=exact), _tables(exif, parts, exact=exact)]
+    return [one for one in found if one is not None]
+
+
+def check_consistency(data: bytes, parts: Parts, exif: Exif, limits: Limits) -> list[Finding]:
+    """Run the checks that decode the picture: its thumbnail, and an earlier save."""
+    found: list[Finding | None] = []
+    for check in (_thumbnail, _recompression):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                    if image.width * image.height <= limits.max_pixels:
+                        found.append(check(image, exif))
+        except Exception:  # noqa: S112  (damaged pixels are the detector's to report)
+            continue
+    return [one for one in found if one is not None]
+
+
+def _size(size: tuple[int, int], exif: Exif) -> Finding | None:
+    fields = (exif.fields.get("PixelXDimension"), exif.fields.get("PixelYDimension"))
+    said = [side for side in fields if isinstance(side, int) and side > 0]
+    if len(said) < 2 or sorted(said) == sorted(size):
+        return None
+    return Finding(
+        "consistency.size",
+        "consistency",
+        "edited",
+        "weak",
+        f"EXIF says {said[0]} x {said[1]} pixels, but the picture has {size[0]} x {size[1]}: it "
+        "was resized or cut after EXIF was written.",
+    )
+
+
+def _dimensions(size: tuple[int, int], exif: Exif) -> Finding | None:
+    if (min(size), max(size)) not in _GENERATOR_SIZES or exif.text("Make"):
+        return None
+    return Finding(
+        "consistency.dimensions",
+        "consistency",
+        "note",
+        "none",
+        f"{size[0]} x {size[1]} is a size that image generators put out. Many other pictures have "
+        "it too, so it counts for nothing by itself.",
+    )
+
+
+def _coding(coding: JpegCoding, *, exact: bool) -> Finding:
+    tables = "the standard tables of" if exact else "tables of its own, nearest to those of"
+    return Finding(
+        "jpeg.coding",
+        "consistency",
+        "note",
+        "none",
+        f"Last saved as JPEG with {tables} quality {coding.quality}, chroma {coding.subsampling}.",
+        {"tables": coding.tables},
+    )
+
+
+def _tables(exif: Exif, parts: Parts, *, exact: bool) -> Finding | None:
+    make, software = exif.text("Make").lower().strip(), exif.text("Software").lower()
+    if not make:
+        return None
+    if parts.has_adobe and "adobe" not in software:
+        said = "carries Adobe's marker, which its software writes and cameras do not"
+    elif exact and make.startswith(_CAMERA_MAKERS):
+        said = "has the standard tables of libjpeg, which cameras of this maker seldom write"
+    else:
+        return None
+    return Finding(
+        "consistency.tables",
+        "consistency",
+        "edited",
+        "weak",
+        f"EXIF names a camera of {clean(exif.text('Make'), 40)}, but the JPEG {said}: it was saved "
+        "again by software.",
+    )
+
+
+def _thumbnail(image: Image.Image, exif: Exif) -> Finding | None:
+    if not exif.thumbnail:
+        return None
+    with Image.open(io.BytesIO(exif.thumbnail), formats=["JPEG"]) as small:
+        if max(small.size) > _LARGEST_THUMBNAIL or min(small.size) < _THUMBNAIL_SIDE:
+            return None
+        inner = _without_bars(np.asarray(small.convert("L")))
+    if min(inner.shape) < _THUMBNAIL_SIDE // 2:
+        return None
+    image.draft("L", (256, 256))
+    aspects = [inner.shape[1] / inner.shape[0], image.width / image.height]
+    grey = image.convert("L")
+    if abs(np.log(aspects[0] / aspects[1])) > _ASPECT_SLACK:
+        said = "has another shape than the picture: the picture was cut or turned after it"
+    elif _likeness(inner, np.asarray(grey)) < _SAME_PICTURE:
+        said = "shows something else than the picture: the picture was changed after it"
+    else:
+        return None
+    return Finding(
+        "consistency.thumbnail", "consistency", "edited", "weak", f"The thumbnail in EXIF {said}."
+    )
+
+
+def _without_bars(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cut off the black bars with which cameras fill a thumbnail of fixed shape."""
+    rows = np.flatnonzero(pixels.mean(1) > 12)
+    columns = np.flatnonzero(pixels.mean(0) > 12)
+    if not rows.size or not columns.size:
+        return pixels
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Return the correlation of two pictures, shrunk to the same small square; 1 where flat."""
+    side = (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE)
+    flat = [
+        np.asarray(
+            Image.fromarray(pixels).resize(side, Image.Resampling.BOX), dtype=np.float64
+        ).ravel()
+        for pixels in (one, other)
+    ]
+    if min(values.std() for values in flat) < 2:
+        return 1.0
+    return float(np.corrcoef(flat[0], flat[1])[0, 1])
+
+
+def _recompression(image: Image.Image, exif: Exif) -> Finding | None:
+    estimate = estimate_recompression(image)
+    if estimate is None or estimate.evidence < EVIDENCE_NEEDED:
+        return None
+    return Finding(
+        "consistency.recompression",
+        "consistency",
+        "edited",
+        "weak",
+        f"The JPEG was probably saved before, at a quality of about {estimate.quality}. Services "
+        "and messengers re-save what is sent through them.",
+        {"evidence": f"{estimate.evidence:.3f}"},
+    )

@@ -1,0 +1,182 @@
+"""The model card: everything that turns a network's logits into a verdict, and where it is from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unmask.model.calibration import Calibration, CalibrationName, Platt
+from unmask.picture.views import Scale, ViewPlan
+
+
+class ModelError(ValueError):
+    """A model cannot be loaded; the message says why in one sentence."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Frozen):
+    """Test figures on one slice of the data, each (value, lower, upper) with a 95% interval.
+
+    Attributes:
+        slice: ``overall``, or the kind and name of the slice, as in ``generator: stylegan``.
+        real: Number of real pictures.
+        fake: Number of fakes.
+        auc: Area under the ROC curve; None where a label is absent.
+        accuracy: Share of right calls at the card's threshold.
+        fpr: Share of real pictures called fake.
+        fnr: Share of fakes called real.
+    """
+
+    slice: str
+    real: int
+    fake: int
+    auc: tuple[float, float, float] | None
+    accuracy: tuple[float, float, float]
+    fpr: tuple[float, float, float] | None
+    fnr: tuple[float, float, float] | None
+
+
+class Unseen(_Frozen):
+    """Figures on generators that the model was never trained on, intervals as in `Figure`.
+
+    Attributes:
+        generators: Number of generators.
+        real: Number of real pictures.
+        fake: Number of fakes.
+        auc: Area under the ROC curve.
+        fpr: Share of real pictures called fake at the card's threshold.
+        fnr: Share of fakes called real there.
+        answered: Share of pictures with a verdict other than ``unsure``.
+        wrong: Share of wrong verdicts among those; None where there are none.
+    """
+
+    generators: int
+    real: int
+    fake: int
+    auc: tuple[float, float, float]
+    fpr: tuple[float, float, float]
+    fnr: tuple[float, float, float]
+    answered: tuple[float, float, float]
+    wrong: tuple[float, float, float] | None
+
+
+class TrainingData(_Frozen):
+    """What a model was trained on.
+
+    Attributes:
+        source: The collection's name in the manifest.
+        pictures: Number of training pictures from it.
+        licence: Terms of the pictures, as far as known.
+    """
+
+    source: str
+    pictures: int
+    licence: str
+
+
+class ModelCard(_Frozen):
+    """A model's card, stored as JSON beside its ONNX file under the same stem.
+
+    Attributes:
+        name: The model's name.
+        created: ISO date of the export.
+        sha256: Of the ONNX file; checked whenever the model is loaded.
+        opset: ONNX operator set of the file.
+        inputs: The graph's inputs in words: name, type, shape and range.
+        outputs: The graph's outputs in words.
+        views: How a picture becomes views.
+        scale: Which numbers the network sees for the values 0 to 255.
+        pooling: How the logits of the views become one.
+        categories: Names of the category logits, in order; empty for a model that tells none.
+        calibration: From pooled fake logit to probability, fitted on validation. An exported model
+            has none yet: calibration is the identity, and nothing is ``unsure``.
+        alternatives: Every calibration fitted on the same pictures, by name.
+        threshold: ``p_fake`` from which a call of fake is the likelier one.
+        real_below: A ``p_fake`` under this is called real...
+        fake_from: ...one from here on fake, and anything between is ``unsure``.
+        most_wrong: The share of wrong answers among the answered that the band keeps to on
+            pictures like the validation ones, with 90% confidence; None where it promises nothing.
+        category_cut: Under this confidence the category is ``other``; chosen on validation.
+        licence: Terms of the weights.
+        intended_use: What the model is for, and what it is not for.
+        training_data: What it was trained on.
+        training: The run's configuration and environment.
+        validation: The figures by which calibration, band and cuts were chosen.
+        test: Figures on the test split, never used for any choice.
+        unseen: Figures on generators never trained on; None where nobody measured them.
+    """
+
+    format: Literal[1] = 1
+    name: str
+    created: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    opset: int
+    inputs: str
+    outputs: str
+    views: ViewPlan
+    scale: Scale = "symmetric"
+    pooling: Literal["mean of logits"] = "mean of logits"
+    categories: tuple[str, ...]
+    calibration: Calibration = Platt()
+    alternatives: dict[str, Calibration] = {}
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    real_below: float = Field(default=0.5, ge=0, le=1)
+    fake_from: float = Field(default=0.5, ge=0, le=1)
+    most_wrong: float | None = Field(default=None, ge=0, le=1)
+    category_cut: float = Field(default=0.0, ge=0, le=1)
+    licence: str
+    intended_use: str
+    training_data: tuple[TrainingData, ...] = ()
+    training: dict[str, Any]
+    validation: dict[str, float] = {}
+    test: tuple[Figure, ...] = ()
+    unseen: Unseen | None = None
+
+    def calibration_by(self, name: CalibrationName | None) -> Calibration:
+        """Return a calibration by name; None is the card's own.
+
+        Raises:
+            ModelError: The card has no such fit.
+        """
+        if name is None:
+            return self.calibration
+        if name == "none":
+            return Platt()
+        if name in self.alternatives:
+            return self.alternatives[name]
+        # Cards of older models name only the fits besides their own.
+        if name == self.calibration.kind and self.alternatives:
+            return self.calibration
+        raise ModelError(
+            f"The card of {self.name} has no {name} calibration; `unmask calibrate` fits it."
+        )
+
+    @staticmethod
+    def path_for(model: Path) -> Path:
+        """Return where the card of an ONNX file lies."""
+        return model.with_suffix(".json")
+
+    @classmethod
+    def read(cls, path: Path) -> ModelCard:
+        """Read a card.
+
+        Raises:
+            ModelError: The card is absent or is not a card of this version.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError:
+            raise ModelError(f"The model has no card that can be read at {path}.") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ModelError(f"The card {path} is not valid: {place}: {first['msg']}.") from None
+
+    def write(self, path: Path) -> None:
+        """Write the card as JSON."""
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")

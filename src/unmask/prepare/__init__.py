@@ -1,1 +1,0 @@
-"""A decoded picture becomes views, the fixed-size arrays that a model sees."""

@@ -1,0 +1,166 @@
+"""The detector: every kind of input, streams, verdicts and models that must not be trusted."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from pictures import encode, picture
+from toys import Toy
+from unmask import Detector, PictureError, Verdict
+from unmask.model import runtime
+from unmask.model.card import ModelCard, ModelError
+from unmask.model.onnx_model import SHIPPED, Model
+from unmask.picture.views import make_views, normalise
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+def test_all_kinds_of_input_agree(detector: Detector, tmp_path: Path) -> None:
+    image = picture(300, 260)
+    data = encode(image, "PNG")
+    path = tmp_path / "x.png"
+    path.write_bytes(data)
+    pictures = [str(path), path, data, image, np.asarray(image)]
+    answers = {detector.detect(item).p_fake for item in pictures}
+    assert len(answers) == 1
+    assert detector.detect(path).path == str(path)
+    assert detector.detect(data).path == "-"
+
+
+def test_a_verdict_is_complete_and_cannot_be_changed(detector: Detector) -> None:
+    verdict = detector.detect(picture(300, 260))
+    assert verdict.verdict in ("real", "fake", "unsure")
+    assert verdict.category in ("human_faces", "animals", "vehicles", "other")
+    assert verdict.p_fake is not None
+    assert 0 <= verdict.p_fake <= 1
+    assert verdict.error is None
+    assert list(verdict.to_row()) == [
+        "path", "verdict", "p_fake", "category", "category_confidence", "error",
+    ]  # fmt: skip
+    with pytest.raises(FrozenInstanceError):
+        verdict.p_fake = 0.0  # type: ignore[misc]
+
+
+def test_one_bad_picture_raises_and_in_a_stream_costs_one_row(detector: Detector) -> None:
+    with pytest.raises(PictureError, match="empty"):
+        detector.detect(b"")
+    good = encode(picture())
+    answers = list(detector.detect_many([good, b"", good, b"text", good], batch_size=2))
+    assert [answer.error is None for answer in answers] == [True, False, True, False, True]
+    assert answers[1].p_fake is None
+    assert answers[0].p_fake == pytest.approx(answers[4].p_fake, abs=1e-6)
+
+
+def test_a_stream_keeps_order_and_reads_ahead_only_a_little(detector: Detector) -> None:
+    taken = 0
+    images = [picture(seed=seed) for seed in range(7)]
+    alone = [detector.detect(image).p_fake for image in images]
+
+    def endless() -> Iterator[object]:
+        nonlocal taken
+        while True:
+            yield images[taken % 7]
+            taken += 1
+
+    answers = detector.detect_many(endless(), batch_size=4, workers=2)  # type: ignore[arg-type]
+    first = [next(answers) for _ in range(21)]
+    assert taken < 60
+    for place, answer in enumerate(first):
+        assert answer.p_fake == pytest.approx(alone[place % 7], abs=1e-5)
+    answers.close()  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
+
+
+def test_a_threshold_leaves_nothing_unsure() -> None:
+    image = picture(300, 260)
+    assert Detector(threshold=0.0).detect(image).verdict == "fake"
+    assert Detector(threshold=1.0).detect(image).verdict == "real"
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Detector(threshold=1.5)
+
+
+def test_the_toy_is_told_apart(toy: Toy, toy_model: Path) -> None:
+    detector = Detector(toy_model, threshold=0.5)
+    rows = [row for row in toy.rows if row.split == "test"]
+    answers = list(detector.detect_many(row.path for row in rows))
+    right = [a.verdict == row.label for a, row in zip(answers, rows, strict=True)]
+    assert np.mean(right) > 0.7
+
+
+def test_a_model_that_differs_from_its_card_is_refused(toy_model: Path, tmp_path: Path) -> None:
+    data, card = toy_model.read_bytes(), ModelCard.path_for(toy_model).read_text()
+    model = tmp_path / "m.onnx"
+    with pytest.raises(ModelError, match="cannot be read"):
+        Model(model)
+    model.write_bytes(data)
+    with pytest.raises(ModelError, match="no card"):
+        Model(model)
+    model.with_suffix(".json").write_text(card)
+    assert Model(model).card.name == "toy"
+    model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        Model(model)
+    model.with_suffix(".json").write_text(json.dumps({**json.loads(card), "threshold": 2}))
+    with pytest.raises(ModelError, match="threshold"):
+        Model(model)
+
+
+def test_no_cuda_is_one_sentence() -> None:
+    with pytest.raises(ModelError, match="no CUDA"):
+        Detector(device="cuda")
+
+
+def test_the_shipped_model_is_light_and_says_what_it_is() -> None:
+    card = ModelCard.read(ModelCard.path_for(SHIPPED))
+    assert SHIPPED.stat().st_size <= 25e6
+    assert "non-commercial" in card.licence
+    assert sum(part.pictures for part in card.training_data) > 4000
+    assert all(part.licence != "unknown" for part in card.training_data)
+    assert {figure.slice for figure in card.test} >= {"overall", "generator: stylegan"}
+    assert 0 <= card.real_below <= card.threshold <= card.fake_from <= 1
+
+
+def test_verdict_is_exported_at_the_top() -> None:
+    assert Verdict("x").to_row()["path"] == "x"
+
+
+def test_the_branch_for_wholes_is_told_apart_for_each_picture_of_a_batch() -> None:
+    model = Model()
+    plan = model.card.views
+    batch = [make_views(np.asarray(picture(300, 200, seed)), plan) for seed in range(3)]
+    inputs = normalise(np.concatenate(batch), model.card.scale)
+    found = model.features(inputs, [len(views) for views in batch])
+    alone = found.fake_logits - found.branch
+    for place, views in enumerate(batch):
+        parts = model.parts(views)
+        run = slice(place * plan.count, (place + 1) * plan.count)
+        assert np.allclose(alone[run], parts.fake_logits, atol=1e-3)
+        assert np.isclose(found.branch[run].mean(), parts.whole_logit, atol=1e-3)
+
+
+def test_sums_of_8_bit_products_are_exact() -> None:
+    session = ort.InferenceSession(runtime._PROBE, runtime.session_options())
+    for value in (1, 200, 255):
+        (product,) = session.run(None, {"x": np.full((4, 64), value, dtype=np.uint8)})
+        assert (product == value * 127 * 64).all()
+
+
+def test_a_processor_that_cuts_sums_off_is_asked_for_exact_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "saturates", lambda: True)
+    assert runtime.session_options().get_session_config_entry("session.x64quantprecision") == "1"
+    monkeypatch.setattr(runtime, "saturates", lambda: False)
+    with pytest.raises(RuntimeError):
+        runtime.session_options().get_session_config_entry("session.x64quantprecision")

@@ -1,0 +1,348 @@
+"""Explanations: maps add up to the logit, lie where they belong, and agree with PyTorch's."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from pictures import encode, picture
+from unmask import Detector, PictureError
+from unmask.cli import app
+from unmask.explain import METHODS, Explanation, explain
+from unmask.explain.methods import class_activation
+from unmask.explain.spread import Spread
+from unmask.picture.views import Box, ViewPlan, make_views, normalise, view_boxes
+
+SHAPES = [(300, 260), (448, 448), (140, 100), (9, 400), (400, 9), (500, 1300), (120, 1921)]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+def photo(width: int = 320, height: int = 260, seed: int = 0) -> Image.Image:
+    """Return a picture with something different everywhere."""
+    rough = np.random.default_rng(seed).integers(0, 90, (height, width, 3))
+    smooth = np.asarray(picture(width, height, seed)).astype(int)
+    return Image.fromarray(np.clip(smooth + rough - 45, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+@pytest.mark.parametrize("size", [64, 224])
+def test_boxes_are_where_views_are_cut(height: int, width: int, size: int) -> None:
+    plan = ViewPlan(size=size, whole=True, crops=5)
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[..., 0] = np.rint(rows * 255 / (height - 1))
+    pixels[..., 1] = np.rint(columns * 255 / (width - 1))
+    views, boxes = make_views(pixels, plan), view_boxes(height, width, plan)
+    assert len(views) == len(boxes) == 6
+    for view, box in zip(views, boxes, strict=True):
+        middle = view.mean((0, 1)) / 255
+        assert middle[0] * (height - 1) + 0.5 == pytest.approx(
+            (box.top + box.bottom) / 2, abs=0.01 * height
+        )
+        assert middle[1] * (width - 1) + 0.5 == pytest.approx(
+            (box.left + box.right) / 2, abs=0.01 * width
+        )
+        assert 0 <= box.top < box.bottom <= height + 1e-9
+        assert 0 <= box.left < box.right <= width + 1e-9
+
+
+@pytest.mark.parametrize("size", [(60, 90), (480, 720), (7, 5), (61, 91)])
+def test_a_map_keeps_the_weight_and_the_place_of_every_cell(size: tuple[int, int]) -> None:
+    boxes = [Box(0, 0, 60, 60), Box(20.5, 30.25, 50.75, 90)]
+    cells = np.zeros((2, 4, 3), dtype=np.float32)
+    cells[1, 3, 0] = 6
+    heat = Spread(cells, boxes, 60, 90).over(*size)
+    assert heat.mean(dtype=float) == pytest.approx(cells.mean(), rel=1e-5)
+    assert heat.min() >= -1e-6
+    if min(size) > 10:
+        row, column = np.unravel_index(heat.argmax(), size)
+        assert 47 <= (row + 0.5) * 60 / size[0] <= 50.75
+        assert 30.25 <= (column + 0.5) * 90 / size[1] <= 41
+    rng = np.random.default_rng(0)
+    random = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    assert Spread(random, boxes, 60, 90).over(*size).mean(dtype=float) == pytest.approx(
+        random.mean(dtype=float), abs=1e-5
+    )
+    even = Spread(np.ones((1, 4, 3), np.float32), [Box(0, 0, 60, 90)], 60, 90).over(*size)
+    assert even == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("head", ["fake", "category"])
+def test_the_map_adds_up_to_the_logit(detector: Detector, head: str) -> None:
+    image = photo()
+    found = explain(detector, image, head=head)  # type: ignore[arg-type]
+    heat = found.map()
+    assert heat.shape == (260, 320)
+    assert heat.dtype == np.float32
+    assert heat.mean(dtype=float) + found.bias == pytest.approx(found.logit, abs=1e-4)
+    assert found.map(130, 99).mean(dtype=float) == pytest.approx(heat.mean(dtype=float), abs=1e-4)
+    views = make_views(np.asarray(image), detector.model.card.views)
+    fake, category = detector.model.answer([views])
+    logits = dict(
+        zip(("fake", *detector.model.card.categories), [fake[0], *category[0]], strict=True)
+    )
+    assert found.logit == pytest.approx(logits[found.target], abs=1e-4)
+    if head == "category":
+        assert found.target == max(list(logits)[1:], key=lambda name: logits[name])
+        named = explain(detector, image, head="category", category="vehicles")
+        assert named.target == "vehicles"
+        assert named.logit == pytest.approx(logits["vehicles"], abs=1e-4)
+
+
+def test_the_bias_is_of_the_head_and_not_of_the_picture(detector: Detector) -> None:
+    biases = [explain(detector, photo(w, 240, w)).bias for w in (240, 700)]
+    assert biases[0] == pytest.approx(biases[1], abs=1e-4)
+
+
+def test_closed_forms_on_numbers_worked_by_hand() -> None:
+    features = np.array([[[[1.0, 3.0]], [[2.0, 0.0]], [[0.0, 4.0]]]], dtype=np.float32)
+    weights = np.array([1.0, -2.0, 0.5], dtype=np.float32)
+    assert class_activation(features, weights, "cam").tolist() == [[[-3.0, 5.0]]]
+    assert class_activation(features, weights, "gradcam").tolist() == [[[0.0, 5.0]]]
+    # Weights 1 / (2 + 1 * 2) and 0.5 / (2 + 0.5 * 2); the negative one is dropped.
+    plus = class_activation(features, weights, "gradcam++")
+    assert plus == pytest.approx(np.array([[[0.25, 0.75 + 4 / 6]]]))
+
+
+def test_gradcam_is_cam_without_its_negative_half(detector: Detector) -> None:
+    cam, grad = (explain(detector, photo(), method=m) for m in ("cam", "gradcam"))
+    assert np.array_equal(np.maximum(cam.cells, 0), grad.cells)
+
+
+def test_noise_is_the_same_every_time_and_changes_the_map(detector: Detector) -> None:
+    once, again = (explain(detector, photo(), method="smoothgradcam++") for _ in range(2))
+    assert np.array_equal(once.cells, again.cells)
+    clean = explain(detector, photo(), method="gradcam++")
+    assert once.cells.shape == clean.cells.shape
+    assert not np.allclose(once.cells, clean.cells, rtol=0.01)
+    assert once.cells.min() >= 0
+
+
+def test_heatmaps_are_as_large_as_the_picture_or_as_asked(detector: Detector) -> None:
+    found = explain(detector, photo())
+    with Image.open(io.BytesIO(found.png())) as image:
+        assert (image.format, image.size, image.mode) == ("PNG", (320, 260), "RGB")
+        with_bar = np.asarray(image)
+    with Image.open(io.BytesIO(found.png(bar=False))) as image:
+        without = np.asarray(image)
+    changed = np.flatnonzero((with_bar != without).any((1, 2)))
+    assert changed.min() > 200
+    with Image.open(io.BytesIO(found.png(100))) as image:
+        assert image.size == (100, 81)
+    for width, height in ((8, 8), (9, 300), (300, 9)):
+        tiny = explain(detector, photo(width, height))
+        with Image.open(io.BytesIO(tiny.png())) as image:
+            assert image.size == (width, height)
+
+
+def test_red_is_for_fake_and_blue_is_for_real() -> None:
+    cells = np.array([[[-1.0, 1.0]]], dtype=np.float32)
+    grey = np.full((40, 80, 3), 128, dtype=np.uint8)
+    made = Explanation("fake", "fake", "cam", 0.0, 0.0, cells, [Box(0, 0, 40, 80)], grey)
+    with Image.open(io.BytesIO(made.png(bar=False))) as image:
+        left, right = image.getpixel((4, 20)), image.getpixel((75, 20))
+    assert left[2] > left[0] + 30  # type: ignore[index]
+    assert right[0] > right[2] + 30  # type: ignore[index]
+
+
+def test_memory_grows_with_the_picture_and_not_with_the_map(tmp_path: Path) -> None:
+    side = 5000
+    pixels = np.zeros((side, side, 3), dtype=np.uint8)
+    boxes = view_boxes(side, side, ViewPlan(crops=5))
+    cells = np.ones((6, 7, 7), dtype=np.float32)
+    found = Explanation("fake", "fake", "cam", 1.0, 0.0, cells, boxes, pixels)
+    tracemalloc.start()
+    found.save_map(tmp_path / "map.npy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    kept = np.load(tmp_path / "map.npy", mmap_mode="r")
+    assert kept.shape == (side, side)
+    assert kept.dtype == np.float32
+    assert float(kept.mean(dtype=float)) == pytest.approx(1, abs=1e-4)
+
+
+def test_wrong_choices_and_bad_pictures_are_sentences(detector: Detector) -> None:
+    for options in (
+        {"method": "lime"}, {"head": "both"}, {"category": "animals"},
+        {"head": "category", "category": "cats"},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"There is no|goes with"):
+            explain(detector, photo(), **options)  # type: ignore[arg-type]
+    with pytest.raises(PictureError, match="empty"):
+        explain(detector, b"")
+
+
+# The command line.
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["explain", *map(str, arguments)])
+
+
+def test_a_folder_of_pictures_makes_a_folder_of_maps(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "in" / "out"
+    (folder / "sub").mkdir(parents=True)
+    data = encode(photo())
+    for name in ("a.jpg", "a.png", "sub/a.jpg"):
+        (folder / name).write_bytes(data)
+    (folder / "bad.jpg").write_text("no picture")
+    # Into a folder within the pictures', twice: heatmaps are no pictures to be explained.
+    for _ in range(2):
+        done = run(folder, "--out", out)
+        assert done.exit_code == 1
+        assert "bad.jpg: This is not a picture" in done.output
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    stems = ["a.jpg.fake", "a.png.fake", "sub/a.jpg.fake"]
+    assert names == sorted(f"{stem}.{kind}" for stem in stems for kind in ("npy", "png"))
+
+
+def test_outputs_of_like_named_pictures_do_not_collide(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / name for folder, name in (("x", "a.jpg"), ("y", "A.jpg"))]
+    for seed, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_bytes(encode(photo(seed=seed)))
+    out = tmp_path / "out"
+    done = run(*paths, "--out", out, "--head", "category", "--jsonl", "--no-raw")
+    assert done.exit_code == 0
+    rows = [json.loads(line) for line in done.output.splitlines()]
+    heatmaps = [Path(row["heatmap"]) for row in rows]
+    assert [path.name for path in heatmaps] == ["a.jpg.category.png", "A.jpg-2.category.png"]
+    assert heatmaps[0].read_bytes() != heatmaps[1].read_bytes()
+    assert {path.suffix for path in out.iterdir()} == {".png"}
+    assert all(row["target"] == row["category"] or row["category"] == "other" for row in rows)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-", "-"],
+        ["x.jpg", "--category", "animals"],
+        ["x.jpg", "--head", "category", "--category", "cats"],
+        ["x.jpg", "--model", "absent.onnx"],
+        ["x.jpg", "--model", "absent"],
+        ["x.jpg", "--method", "lime"],
+        [".", "--out", "."],
+    ],
+)
+def test_wrong_use_is_exit_two_and_writes_nothing(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+# PyTorch.
+
+
+@pytest.fixture(scope="module")
+def lite_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the shipped architecture: ImageNet features under heads of random weights."""
+    return make_run(tmp_path_factory.mktemp("runs") / "lite", "tf_efficientnet_lite0", "bundled")
+
+
+def make_run(folder: Path, backbone: str, pretrained: str = "none", *settings: str) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    from unmask.lab.train.config import read_config
+    from unmask.lab.train.network import network_for
+    from unmask.lab.train.train import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, WEIGHTS_FILE
+
+    torch.manual_seed(0)
+    folder.mkdir()
+    given = [f"backbone={backbone}", f"pretrained={pretrained}", "views.size=96", "views.crops=2"]
+    config = read_config(None, [*given, *settings])
+    (folder / CONFIG_FILE).write_text(config.model_dump_json())
+    (folder / DATA_FILE).write_text("{}")
+    (folder / ENVIRONMENT_FILE).write_text("{}")
+    save_file(network_for(config).state_dict(), folder / WEIGHTS_FILE)
+    return folder
+
+
+def pearson(one: np.ndarray, other: np.ndarray) -> float:
+    assert one.std() > 0
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def test_pytorch_agrees_with_the_closed_forms(lite_run: Path, tmp_path: Path) -> None:
+    from unmask.lab.train.explain_run import RunExplainer
+    from unmask.lab.train.export import About, export
+
+    model = tmp_path / "lite.onnx"
+    export(lite_run, model, About(name="lite", licence="none", intended_use="tests"))
+    detector, of_run = Detector(model), RunExplainer(lite_run)
+    for method in METHODS:
+        for category in ("human_faces", "vehicles")[: 1 + (method == "gradcam")]:
+            options = {"head": "category", "method": method, "category": category}
+            theirs = of_run.explain(photo(), **options)  # type: ignore[arg-type]
+            ours = explain(detector, photo(), **options)  # type: ignore[arg-type]
+            assert theirs.logit == pytest.approx(ours.logit, abs=1e-3)
+            assert pearson(theirs.cells, ours.cells) > 0.99
+            assert pearson(theirs.map(), ours.map()) > 0.99
+            if "cam++" not in method:
+                assert theirs.cells == pytest.approx(ours.cells, abs=1e-2)
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_other_layouts_of_features_are_explained(backbone: str, tmp_path: Path) -> None:
+    from unmask.lab.train.explain_run import RunExplainer
+
+    of_run = RunExplainer(make_run(tmp_path / "run", backbone, "none", "views.size=224"))
+    found = of_run.explain(photo(), method="gradcam")
+    assert found.cells.shape in ((3, 14, 14), (3, 7, 7))
+    assert found.map().shape == (260, 320)
+    if backbone.startswith("vit"):
+        with pytest.raises(ValueError, match="--method gradcam"):
+            of_run.explain(photo(), method="cam")
+
+
+def test_heads_of_other_kinds_are_explained(tmp_path: Path) -> None:
+    from unmask.lab.train.explain_run import RunExplainer
+
+    settings = ("heads=binary", "classifier=dense", "attention=true")
+    of_run = RunExplainer(make_run(tmp_path / "run", "resnet10t", "none", *settings))
+    found = of_run.explain(photo(), method="gradcam++")
+    assert found.cells.shape == (3, 3, 3)
+    assert found.cells.max() > 0
+    with pytest.raises(ValueError, match="--method gradcam"):
+        of_run.explain(photo(), method="cam")
+    with pytest.raises(ValueError, match="no categories"):
+        of_run.explain(photo(), head="category")
+
+
+def test_the_command_explains_a_run(lite_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(photo(), "PNG"))
+    done = run(path, "--out", tmp_path, "--model", lite_run, "--method", "gradcam++")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "a.png.fake.npy").exists()
+
+
+def test_features_come_with_the_answers_themselves(detector: Detector) -> None:
+    # More views than one inference takes, of three pictures.
+    views = np.concatenate(
+        [make_views(np.asarray(photo(seed=s)), ViewPlan(crops=5)) for s in range(3)]
+    )
+    counts, card = [6, 6, 6], detector.model.card
+    found = detector.model.features(normalise(views, card.scale), counts)
+    fake, category = detector.model(views, counts)
+    assert found.fake_logits == pytest.approx(fake, abs=1e-4)
+    assert found.category_logits == pytest.approx(category, abs=1e-4)
+    assert len(found.maps) == 18
+    assert found.heads.shape == (1 + len(card.categories), found.maps.shape[1])

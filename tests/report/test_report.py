@@ -1,0 +1,131 @@
+"""The report on one file: complete, self-contained, and safe against what the file says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL.PngImagePlugin import PngInfo
+from typer.testing import CliRunner
+
+from clips import clip, frames, webp
+from pictures import encode, picture
+from unmask import Detector, PictureError
+from unmask.cli import app
+from unmask.report.gather import gather, moves
+from unmask.report.report_page import render
+
+pytest.importorskip("av")
+PORTRAIT = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(faces=True)
+
+
+class Tags(HTMLParser):
+    """Collects tags, and checks that they close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+def checked(html: str) -> Tags:
+    tags = Tags()
+    tags.feed(html)
+    assert tags.open == []
+    names = {tag for tag, _ in tags.seen}
+    assert not names & {"script", "link", "iframe", "object", "a"}
+    for tag, attributes in tags.seen:
+        if tag == "img":
+            assert (attributes["src"] or "").startswith("data:image/")
+            assert attributes["alt"]
+        assert not [name for name in attributes if name.startswith("on")]
+    assert not re.search(r"https?://", re.sub(r"<td>.*?</td>", "", html))
+    return tags
+
+
+def test_a_picture_s_report_has_all_its_parts(detector: Detector) -> None:
+    found = gather(PORTRAIT, detector)
+    html = render(found)
+    tags = checked(html)
+    assert sum(tag == "img" for tag, _ in tags.seen) == 2
+    assert sum(tag == "rect" for tag, _ in tags.seen) == 1
+    assert hashlib.sha256(PORTRAIT.read_bytes()).hexdigest() in html
+    for part in (
+        detector.model.card.sha256,
+        detector.model.card.licence.split(",")[0],
+        "What the file says of itself",
+        f"{found.made:%Y-%m-%d}",
+        "Faces",
+        f"{found.picture.p_fake:.3f}",  # type: ignore[union-attr]
+    ):
+        assert part in html
+    assert found.picture is not None
+    assert found.picture.p_fake == detector.detect(PORTRAIT).p_fake
+
+
+def test_a_video_s_report_has_its_timeline(detector: Detector, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip(frames(20)))
+    html = render(gather(path, detector))
+    assert "On generators never met" in html
+    checked(html)
+    assert "Timeline" in html
+    assert "Where it looks most fake" in html
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in html
+
+
+def test_what_a_file_says_cannot_break_the_page(detector: Detector, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("prompt", '</td><script>alert(1)</script><img src=x onerror="alert(1)">')
+    info.add_text("Software", "\x1b[2J<b onclick=a>Midjourney")
+    path = tmp_path / "<script>alert(2)<!--.png"
+    path.write_bytes(encode(picture(200, 200), "PNG", pnginfo=info))
+    html = render(gather(path, detector))
+    checked(html)
+    assert "alert(1)" in html
+    assert "<script" not in html
+    assert "\x1b" not in html
+
+
+def test_pictures_and_videos_are_told_apart_by_content() -> None:
+    assert not moves(encode(picture(), "GIF"))
+    assert not moves(encode(picture(), "WEBP"))
+    assert not moves(encode(picture(), "AVIF"))
+    assert moves(clip(frames(3), "gif"))
+    assert moves(clip(frames(3), "apng"))
+    assert moves(webp(frames(3)))
+    assert moves(clip(frames(3)))
+    with pytest.raises(PictureError, match="empty"):
+        moves(b"")
+
+
+def test_the_command(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert out.read_text().startswith("<!doctype html>")
+    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(tmp_path / "a" / "b")])
+    assert done.exit_code == 2
+    for bad in (tmp_path / "none.jpg", tmp_path):
+        done = CliRunner().invoke(app, ["report", str(bad), "--out", str(tmp_path / "x.html")])
+        assert done.exit_code == 2
+        assert not (tmp_path / "x.html").exists()
