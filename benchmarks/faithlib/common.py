@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.explain import Explanation
-from unmask.explain.spread import Heat, Spread
+from unmask.heatmap import Explanation
+from unmask.heatmap.spread import Heat, Spread
 from unmask.lab.data.manifest import Row
 
 Figure = tuple[float, float, float]

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from faithlib.common import Figure, mean_of, random_map
 from unmask import Detector
-from unmask.explain import explain
+from unmask.heatmap import explain
 from unmask.lab.data.manifest import Row
 from unmask.picture.decode import Pixels
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from faithlib.common import Figure, mean_of, random_map, spearman
 from unmask import Detector
-from unmask.explain import explain
-from unmask.explain.spread import Heat
+from unmask.heatmap import explain
+from unmask.heatmap.spread import Heat
 from unmask.lab.data.manifest import Row
 from unmask.lab.evaluate.metrics import auc
 from unmask.picture.decode import Pixels, decode, read_bytes

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from faithlib.common import Figure, mean_of, spearman
 from unmask import Detector
-from unmask.explain import explain
+from unmask.heatmap import explain
 from unmask.lab.data.manifest import Row
 from unmask.model.card import ModelCard
 

@@ -2,39 +2,51 @@
 
 The data flows through the folders in this order::
 
-    media/     files and bytes come in, and are decoded under limits
-    prepare/   a decoded picture becomes views, the arrays that a model sees
-    provenance/  what the file says of itself is read, beside the pixels
-    detector/  a model answers for the views; the answers are pooled and calibrated
-    verdict/   the answer goes out as a table, CSV, JSON or JSON Lines
-    cli/       the command line over all of it
+    picture/   files and bytes become pixels, under limits, and pixels become views
+    evidence/  what the file says of itself is read, beside the pixels; it decides nothing
+    model/     a model is opened, and answers for the views
+    faces/     faces are found and cut out
+    verdict/   one place decides; the answer goes out as a table, CSV, JSON or JSON Lines
+    detector/  all of that for one picture, or for ten million
 
-Beside it, ``data/`` describes labelled pictures, ``training/`` makes models from them,
-``evaluation/`` judges models, ``explain/`` shows what in a picture speaks for an answer, and
-``weights/`` holds the model that ships with the package. ``service/`` is the web
-service over the same parts. ``training/`` imports ``media/`` and
-``prepare/``, never the other way round.
+``video/``, ``heatmap/``, ``report/``, ``scan/`` and ``service/`` stand on it, ``cli/`` on them all.
+``lab/`` makes and judges models from labelled pictures, and ``weights/`` holds the model that ships.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Detector", "Finding", "PictureError", "Verdict", "__version__", "inspect_file"]
+__all__ = [
+    "Detector",
+    "Finding",
+    "ModelError",
+    "PictureError",
+    "Verdict",
+    "VideoDetector",
+    "explain",
+    "inspect_file",
+]
 
 if TYPE_CHECKING:
     from unmask.detector.detector import Detector
     from unmask.evidence.finding import Finding
     from unmask.evidence.inspect import inspect_file
+    from unmask.heatmap import explain
+    from unmask.model.card import ModelError
     from unmask.picture.errors import PictureError
     from unmask.verdict.verdict import Verdict
+    from unmask.video.detector import VideoDetector
 
 # Loaded on first use: ONNX Runtime alone costs more than the rest of the import together.
 _HOMES = {
     "Detector": "unmask.detector.detector",
     "Finding": "unmask.evidence.finding",
+    "ModelError": "unmask.model.card",
     "PictureError": "unmask.picture.errors",
     "Verdict": "unmask.verdict.verdict",
+    "VideoDetector": "unmask.video.detector",
+    "explain": "unmask.heatmap.explainer",
     "inspect_file": "unmask.evidence.inspect",
 }
 
@@ -43,3 +55,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'unmask' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -190,7 +190,7 @@ def test_the_heatmap_lies_over_the_picture(client: TestClient) -> None:
 
 
 def test_the_heatmap_is_that_of_explain(client: TestClient, picture_bytes: bytes) -> None:
-    from unmask.explain import explain
+    from unmask.heatmap import explain
     from unmask.service.heatmap import heatmap_png
 
     answer = ask(client, picture_bytes)

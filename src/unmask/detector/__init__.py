@@ -1,1 +1,1 @@
-"""The detector: a model and its card, run on views, pooled and calibrated into a verdict."""
+"""The detector: one set of settings, a picture that is examined once, and the verdict on it."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unmask.model.calibration import Calibration, CalibrationName, Platt
-from unmask.picture.views import Scale, ViewPlan
+from unmask.picture.views import ViewPlan
 
 
 class ModelError(ValueError):
@@ -79,56 +79,66 @@ class TrainingData(_Frozen):
     licence: str
 
 
+class Band(_Frozen):
+    """Between two cuts on p(fake) the answer is ``unsure``.
+
+    Attributes:
+        real_below: A p(fake) under this is called real...
+        fake_from: ...one from here on fake, and anything between is ``unsure``.
+        most_wrong: The share of wrong answers among the answered that the cuts keep to on pictures
+            like the validation ones, with 90% confidence; None where they promise nothing.
+    """
+
+    real_below: float = Field(default=0.5, ge=0, le=1)
+    fake_from: float = Field(default=0.5, ge=0, le=1)
+    most_wrong: float | None = Field(default=None, ge=0, le=1)
+
+
 class ModelCard(_Frozen):
-    """A model's card, stored as JSON beside its ONNX file under the same stem.
+    """A model's card, stored as JSON beside its file under the same stem.
 
     Attributes:
         name: The model's name.
         created: ISO date of the export.
-        sha256: Of the ONNX file; checked whenever the model is loaded.
+        sha256: Of the model's file; checked whenever it is opened.
         opset: ONNX operator set of the file.
-        inputs: The graph's inputs in words: name, type, shape and range.
-        outputs: The graph's outputs in words.
-        views: How a picture becomes views.
-        scale: Which numbers the network sees for the values 0 to 255.
-        pooling: How the logits of the views become one.
+        inputs: Which views of a picture each input of the graph wants, by the input's name.
         categories: Names of the category logits, in order; empty for a model that tells none.
-        calibration: From pooled fake logit to probability, fitted on validation. An exported model
-            has none yet: calibration is the identity, and nothing is ``unsure``.
+        calibration: From logit to probability, fitted on validation. An exported model has none
+            yet: calibration is the identity, and nothing is ``unsure``.
         alternatives: Every calibration fitted on the same pictures, by name.
+        prior: The share of fakes among the pictures that calibration was fitted on.
         threshold: ``p_fake`` from which a call of fake is the likelier one.
-        real_below: A ``p_fake`` under this is called real...
-        fake_from: ...one from here on fake, and anything between is ``unsure``.
-        most_wrong: The share of wrong answers among the answered that the band keeps to on
-            pictures like the validation ones, with 90% confidence; None where it promises nothing.
+        bands: The cuts, one for each promise; the first holds unless another is asked for.
         category_cut: Under this confidence the category is ``other``; chosen on validation.
+        graphic_cut: From this graphic logit on a picture is taken for no photograph, and not
+            judged; None for a model that cannot tell.
+        face_cut: No picture is called real over a face whose own ``p_fake`` is this high; None for
+            a model whose faces have no say.
         licence: Terms of the weights.
         intended_use: What the model is for, and what it is not for.
         training_data: What it was trained on.
         training: The run's configuration and environment.
-        validation: The figures by which calibration, band and cuts were chosen.
+        validation: The figures by which calibration, bands and cuts were chosen.
         test: Figures on the test split, never used for any choice.
         unseen: Figures on generators never trained on; None where nobody measured them.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str
     created: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     opset: int
-    inputs: str
-    outputs: str
-    views: ViewPlan
-    scale: Scale = "symmetric"
-    pooling: Literal["mean of logits"] = "mean of logits"
+    inputs: dict[str, ViewPlan] = Field(min_length=1)
     categories: tuple[str, ...]
     calibration: Calibration = Platt()
     alternatives: dict[str, Calibration] = {}
+    prior: float = Field(default=0.5, gt=0, lt=1)
     threshold: float = Field(default=0.5, ge=0, le=1)
-    real_below: float = Field(default=0.5, ge=0, le=1)
-    fake_from: float = Field(default=0.5, ge=0, le=1)
-    most_wrong: float | None = Field(default=None, ge=0, le=1)
+    bands: tuple[Band, ...] = Field(default=(Band(),), min_length=1)
     category_cut: float = Field(default=0.0, ge=0, le=1)
+    graphic_cut: float | None = None
+    face_cut: float | None = Field(default=None, ge=0, le=1)
     licence: str
     intended_use: str
     training_data: tuple[TrainingData, ...] = ()
@@ -136,6 +146,23 @@ class ModelCard(_Frozen):
     validation: dict[str, float] = {}
     test: tuple[Figure, ...] = ()
     unseen: Unseen | None = None
+
+    def band_for(self, promise: float | None) -> Band:
+        """Return the cuts that keep a promise; None is the card's own.
+
+        Raises:
+            ModelError: The card has no cuts for it.
+        """
+        if promise is None:
+            return self.bands[0]
+        for band in self.bands:
+            if band.most_wrong is not None and abs(band.most_wrong - promise) < 1e-9:
+                return band
+        kept = ", ".join(f"{one.most_wrong:g}" for one in self.bands if one.most_wrong is not None)
+        raise ModelError(
+            f"The card of {self.name} promises no {promise:g} of wrong answers; "
+            f"it has {kept or 'no promises'}."
+        )
 
     def calibration_by(self, name: CalibrationName | None) -> Calibration:
         """Return a calibration by name; None is the card's own.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from unmask.model.base import Answer, Device, ViewModel
 from unmask.model.card import ModelCard, ModelError
-from unmask.model.onnx_model import Model
-from unmask.picture.views import Views
+from unmask.model.model import Device, Model, ModelOutput
+from unmask.model.onnx_model import OnnxModel
+from unmask.picture.views import PictureViews
 
 SUFFIX = ".ensemble"
 
@@ -48,7 +50,7 @@ class EnsembleFile(BaseModel):
     offset: float = 0.0
 
 
-class Ensemble(ViewModel):
+class Ensemble(Model):
     """Models that are shown the same views; the first of them names the category."""
 
     def __init__(self, path: Path, *, device: Device = "auto", threads: int | None = None) -> None:
@@ -56,8 +58,8 @@ class Ensemble(ViewModel):
 
         Args:
             path: The ``.ensemble`` file, its card beside it.
-            device: As for `Model`.
-            threads: As for `Model`.
+            device: As for `OnnxModel`.
+            threads: As for `OnnxModel`.
 
         Raises:
             ModelError: A file is absent or broken, or is not the one that the ensemble names.
@@ -75,7 +77,7 @@ class Ensemble(ViewModel):
         if hashlib.sha256(data).hexdigest() != self.card.sha256:
             raise ModelError(f"The card of {path} is of another ensemble (SHA-256 differs).")
         self._models = [
-            Model(self.path.parent / one.file, device=device, threads=threads)
+            OnnxModel(self.path.parent / one.file, device=device, threads=threads)
             for one in file.members
         ]
         for model, one in zip(self._models, file.members, strict=True):
@@ -87,46 +89,43 @@ class Ensemble(ViewModel):
         self.device = self._models[0].device
         self._weights, self._offset = [one.weight for one in file.members], file.offset
 
-    def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
-        """Answer for views, as `ViewModel` says."""
-        answers = [model(views, counts) for model in self._models]
-        fake = sum(weight * fake for weight, (fake, _) in zip(self._weights, answers, strict=True))
-        return np.asarray(fake + self._offset, dtype=np.float32), answers[0][1]
+    def answer(self, pictures: Sequence[PictureViews], *, maps: bool = False) -> list[ModelOutput]:
+        """Answer for pictures, as `Model` says; an ensemble has no maps."""
+        each = [model.answer(pictures) for model in self._models]
+        return [self._sum(outputs) for outputs in zip(*each, strict=True)]
+
+    def _sum(self, outputs: Sequence[ModelOutput]) -> ModelOutput:
+        def total(values: Sequence[Any]) -> Any:
+            weighted = zip(self._weights, values, strict=True)
+            return sum(weight * value for weight, value in weighted) + self._offset
+
+        return replace(
+            outputs[0],
+            logit=float(total([output.logit for output in outputs])),
+            view_logits=np.asarray(
+                total([output.view_logits for output in outputs]), dtype=np.float32
+            ),
+        )
 
 
-def load_model(path: Path | None, device: Device = "auto", threads: int | None = None) -> ViewModel:
-    """Load an ONNX model or an ensemble, whichever the file's name says; None is the shipped model.
-
-    Args:
-        path: The file.
-        device: As for `Model`.
-        threads: As for `Model`.
-
-    Raises:
-        ModelError: It cannot be loaded.
-    """
-    if path is not None and path.suffix == SUFFIX:
-        return Ensemble(path, device=device, threads=threads)
-    return Model(path, device=device, threads=threads)
-
-
-def check_members(models: Sequence[ViewModel]) -> None:
+def check_members(models: Sequence[Model]) -> None:
     """Check that models can be shown the same views.
 
     Raises:
-        ModelError: Their views differ in size.
+        ModelError: Their views differ.
     """
     first = models[0].card
     for model in models[1:]:
-        if model.card.views.size != first.views.size:
+        if model.card.inputs != first.inputs:
             raise ModelError(
-                f"{first.name} sees {first.views.size} pixels and {model.card.name} "
-                f"{model.card.views.size}; an ensemble needs models that see the same views."
+                f"{first.name} and {model.card.name} are shown different views "
+                f"({_described(first)}; {_described(model.card)}); an ensemble needs models that "
+                "see the same."
             )
 
 
 def write_ensemble(
-    path: Path, models: Sequence[ViewModel], weights: Sequence[float], offset: float
+    path: Path, models: Sequence[Model], weights: Sequence[float], offset: float
 ) -> str:
     """Write an ``.ensemble`` file and return its SHA-256, for the card.
 
@@ -151,3 +150,8 @@ def write_ensemble(
     data = (file.model_dump_json(indent=2) + "\n").encode()
     path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def _described(card: ModelCard) -> str:
+    plans = card.inputs.values()
+    return ", ".join(f"{plan.count} of {plan.size} pixels" for plan in plans)

@@ -1,63 +1,57 @@
-"""The model that ships: an ONNX graph and its card."""
+"""A model as an ONNX graph.
+
+The graph has an input for each entry of the card's ``inputs``: uint8, shape (pictures, views, size,
+size, 3), RGB. It normalises, pools over views, and puts out for each picture
+
+- ``logit``, float32 (pictures,), positive for fake;
+- ``category_logits``, float32 (pictures, categories);
+- ``view_logits``, float32 (pictures, views), what each view says by itself;
+- ``graphic_logit``, float32 (pictures,), positive for what is no photograph: not every model has it;
+- ``maps``, float32 (pictures, 1 + categories, views, rows, columns), see `ModelOutput`: likewise.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from unmask.model.base import VIEWS_A_RUN, Answer, Device, Features, Parts, ViewModel
 from unmask.model.card import ModelCard, ModelError
+from unmask.model.model import Device, Model, ModelOutput
 from unmask.model.runtime import cores, session_options
-from unmask.picture.views import Views, normalise
+from unmask.picture.views import PictureViews
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
-INPUT, OUTPUTS = "views", ("fake_logit", "category_logits")
-FEATURES = ("feature_map", "head_weights")
-"""Outputs that only explanations ask for."""
-EXPLAIN = "explain"
-"""Of a model whose feature map costs time: an input, false if not given, that asks for it."""
-WHOLE_WEIGHT, WHOLE_LOGIT = "whole_weight", "whole_logit"
-"""Of a model with a branch that looks at whole pictures alone: an input, how much each view's
-branch logit counts (zero: the branch does not look), and an output, those logits unweighted."""
+LOGIT, CATEGORIES, VIEW_LOGITS = "logit", "category_logits", "view_logits"
+GRAPHIC, MAPS = "graphic_logit", "maps"
 
-# ONNX Runtime computes all outputs otherwise, the large feature maps too.
+# ONNX Runtime computes all outputs otherwise, the maps too.
 _ONLY_WHAT_IS_ASKED = ort.RunOptions()
 _ONLY_WHAT_IS_ASKED.only_execute_path_to_fetches = True
 
 
-class _Run(NamedTuple):
-    """Views of one inference, and how much the branch for wholes counts for each of them."""
+class OnnxModel(Model):
+    """A model in an ONNX file."""
 
-    views: slice
-    weights: NDArray[np.float32]
-
-
-class Model(ViewModel):
-    """An ONNX model that answers for views."""
-
-    def __init__(
-        self, path: Path | None = None, *, device: Device = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, device: Device = "auto", threads: int | None = None) -> None:
         """Load a model.
 
         Args:
-            path: The ONNX file, its card beside it; None for the model that ships with unmask.
+            path: The ONNX file, its card beside it.
             device: ``auto`` takes a GPU where the installed ONNX Runtime has one.
-            threads: Inferences at a time, each on one core; None for one a core.
+            threads: Pictures at a time, each on one core; None for one a core.
 
         Raises:
-            ModelError: The file or its card is absent or broken, their hashes differ, or the
-                device is not there.
+            ModelError: The file or its card is absent or broken, their hashes differ, the graph is
+                not what the card says, or the device is not there.
         """
-        path = self.path = Path(path or SHIPPED)
+        self.path = path
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -80,112 +74,55 @@ class Model(ViewModel):
         except Exception as error:  # ONNX Runtime's exceptions have no common base.
             reason = str(error).splitlines()[0]
             raise ModelError(f"ONNX Runtime cannot load the model {path}: {reason}") from None
-
-    def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
-        """Answer for views, as `ViewModel` says."""
-
-        def answer(run: _Run) -> list[NDArray[np.float32]]:
-            return self._infer(OUTPUTS, normalise(views[run.views], self.card.scale), run.weights)
-
-        fake, category = zip(*self._each(answer, self._runs(len(views), counts)), strict=True)
-        return np.concatenate(fake), np.concatenate(category)
-
-    def parts(self, views: Views) -> Parts:
-        """Answer for the views of one picture so that any choice of them can be pooled."""
-        if not self._looks_at_wholes:
-            return super().parts(views)
-        whole = np.zeros(len(views), dtype=np.float32)
-        whole[0] = 1
-        fake, category, logits = self._infer(
-            (*OUTPUTS, WHOLE_LOGIT), normalise(views, self.card.scale), whole
-        )
-        fake[0] -= logits[0]
-        return Parts(fake, category, logits[0])
+        wanted = {one.name for one in self._session.get_inputs()}
+        self._outputs = {one.name for one in self._session.get_outputs()}
+        if wanted != set(self.card.inputs) or not {LOGIT, CATEGORIES, VIEW_LOGITS} <= self._outputs:
+            raise ModelError(f"The inputs or outputs of {path} are not those of its card.")
 
     @property
-    def explains(self) -> bool:
-        """Whether the file has the outputs that explain its answers."""
-        return set(FEATURES) <= {output.name for output in self._session.get_outputs()}
+    def has_maps(self) -> bool:
+        """Whether it can say exactly where its logits come from."""
+        return MAPS in self._outputs
 
-    def features(
-        self, inputs: NDArray[np.float32], counts: Sequence[int] | None = None
-    ) -> Features:
-        """Answer for network inputs, as `ViewModel` says."""
-        if not self.explains:
-            raise ModelError(
-                f"The model {self.card.name} has no exact maps: it lacks the outputs "
-                f"{' and '.join(FEATURES)}."
+    def answer(self, pictures: Sequence[PictureViews], *, maps: bool = False) -> list[ModelOutput]:
+        """Answer for pictures, as `Model` says."""
+        if self.device == "cuda":
+            return self._in_batches(pictures, maps)
+        # One by one: a graph in 8-bit integers rounds by the largest value that it sees, so that a
+        # picture's answer would hang on its neighbours in the batch.
+        if self._threads == 1 or len(pictures) == 1:
+            return [self._run([one], maps)[0] for one in pictures]
+        return list(self._pool.map(lambda one: self._run([one], maps)[0], pictures))
+
+    def _in_batches(self, pictures: Sequence[PictureViews], maps: bool) -> list[ModelOutput]:
+        """Answer for pictures with equally many views together."""
+        alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, picture in enumerate(pictures):
+            alike[tuple(len(views) for views in picture.values())].append(place)
+        found: dict[int, ModelOutput] = {}
+        for places in alike.values():
+            outputs = self._run([pictures[place] for place in places], maps)
+            found.update(zip(places, outputs, strict=True))
+        return [found[place] for place in range(len(pictures))]
+
+    def _run(self, pictures: Sequence[PictureViews], maps: bool) -> list[ModelOutput]:
+        names = [LOGIT, CATEGORIES, VIEW_LOGITS, *([GRAPHIC] if GRAPHIC in self._outputs else [])]
+        if maps and self.has_maps:
+            names.append(MAPS)
+        feed: dict[str, NDArray[np.uint8]] = {
+            name: np.stack([picture[name] for picture in pictures]) for name in self.card.inputs
+        }
+        found = dict(zip(names, self._session.run(names, feed, _ONLY_WHAT_IS_ASKED), strict=True))
+        return [
+            ModelOutput(
+                logit=float(found[LOGIT][place]),
+                category_logits=found[CATEGORIES][place],
+                view_logits=found[VIEW_LOGITS][place],
+                graphic_logit=float(found[GRAPHIC][place]) if GRAPHIC in found else None,
+                maps=found[MAPS][place] if MAPS in found else None,
             )
-        whole = (WHOLE_LOGIT,) if self._looks_at_wholes else ()
-
-        def explain(run: _Run) -> list[NDArray[np.float32]]:
-            wanted = (*OUTPUTS, *FEATURES, *whole)
-            return self._infer(wanted, inputs[run.views], run.weights, explain=True)
-
-        runs = self._runs(len(inputs), counts)
-        parts = self._each(explain, runs)
-        fake, category, maps, heads, *logits = zip(*parts, strict=True)
-        branch = np.concatenate([run.weights for run in runs])
-        # The branch has a logit for each view that it looks at, and none for the others.
-        branch[branch != 0] *= np.concatenate(logits[0]) if logits else 0
-        return Features(
-            np.concatenate(fake), np.concatenate(category), np.concatenate(maps), heads[0], branch
-        )
-
-    @cached_property
-    def _looks_at_wholes(self) -> bool:
-        """Whether a branch of the model looks at whole pictures alone."""
-        return any(one.name == WHOLE_WEIGHT for one in self._session.get_inputs())
-
-    @cached_property
-    def _has_to_be_asked(self) -> bool:
-        """Whether the feature map is computed only where it is asked for."""
-        return any(one.name == EXPLAIN for one in self._session.get_overridable_initializers())
-
-    def _each(
-        self, work: Callable[[_Run], list[NDArray[np.float32]]], runs: list[_Run]
-    ) -> list[list[NDArray[np.float32]]]:
-        """Do work for every run, several at a time, and return what came of it in their order."""
-        if self._threads == 1 or len(runs) == 1:
-            return [work(run) for run in runs]
-        return list(self._pool.map(work, runs))
-
-    def _runs(self, views: int, counts: Sequence[int] | None) -> list[_Run]:
-        """Cut views into runs.
-
-        A branch for wholes rounds to 8 bits what it sees in a run. It gets each whole picture in a
-        run of its own, for a picture's answer would depend on its neighbours otherwise.
-        """
-        share = min(VIEWS_A_RUN, -(-views // self._threads))
-        runs, first = [], 0
-        if not self._looks_at_wholes:
-            counts = [views]
-        for count in counts or [views]:
-            start, last = first, first + count
-            if self._looks_at_wholes and self.card.views.whole:
-                # The mean over the picture's views then has the branch's logit once.
-                runs.append(_Run(slice(start, start + 1), np.full(1, count, dtype=np.float32)))
-                start += 1
-            for place in range(start, last, share):
-                run = slice(place, min(place + share, last))
-                runs.append(_Run(run, np.zeros(run.stop - run.start, dtype=np.float32)))
-            first = last
-        return runs
-
-    def _infer(
-        self,
-        outputs: Sequence[str],
-        inputs: NDArray[np.float32],
-        weights: NDArray[np.float32],
-        *,
-        explain: bool = False,
-    ) -> list[NDArray[np.float32]]:
-        feed: dict[str, NDArray[Any]] = {INPUT: inputs}
-        if self._looks_at_wholes:
-            feed[WHOLE_WEIGHT] = weights
-        if explain and self._has_to_be_asked:
-            feed[EXPLAIN] = np.array(True)
-        return list(self._session.run(outputs, feed, _ONLY_WHAT_IS_ASKED))
+            for place in range(len(pictures))
+        ]
 
 
 def _choose(device: Device) -> Literal["cpu", "cuda"]:

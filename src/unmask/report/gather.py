@@ -15,7 +15,7 @@ from PIL import Image
 import unmask
 from unmask.detector.detector import IN_MEMORY, Detector
 from unmask.evidence.inspect import inspect_bytes
-from unmask.explain import explain
+from unmask.heatmap import explain
 from unmask.model.card import ModelCard, ModelError
 from unmask.picture.decode import FORMATS, Pixels, decode, read_bytes
 from unmask.picture.errors import PictureError

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from unmask.explain.paint import overlay_png
-from unmask.explain.spread import Spread
+from unmask.heatmap.paint import overlay_png
+from unmask.heatmap.spread import Spread
 from unmask.model.card import ModelCard
 from unmask.picture.views import view_boxes
 from unmask.service.engine.engine import Answer

@@ -1,1 +1,1 @@
-"""The verdict and the forms in which it goes out."""
+"""The verdict: where it is decided, what it is, and the forms in which it goes out."""

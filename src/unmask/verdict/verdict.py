@@ -1,18 +1,22 @@
-"""The verdict: what unmask answers for one picture."""
+"""The verdict: what unmask answers for one picture, and the one list of the fields that go out.
+
+A new field of a verdict is added here and nowhere else: CSV, JSON, Parquet, the API and its
+reference are made from `FIELDS`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from unmask.evidence.finding import Finding
+from unmask.model.card import Band
+from unmask.verdict.decide import DECIMALS, Call, DecidedBy
 
-Call = Literal["real", "fake", "unsure"]
-DecidedBy = Literal["pixels", "credential", "metadata"]
-CATEGORY_OTHER = "other"
 
-COLUMNS = ("path", "verdict", "p_fake", "category", "category_confidence", "error")
-"""The fields that go out, in this order, in CSV and, before those of `to_json`, in JSON."""
+def _out(about: str, *, csv: bool = False) -> dict[str, Any]:
+    """Mark a field as one that goes out: in JSON, Parquet and the API, and perhaps in CSV."""
+    return {"about": about, "csv": csv}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ class FaceVerdict:
         """Return the fields for JSON; probabilities are rounded to 4 decimals."""
         return {
             "box": list(self.box),
-            "score": round(self.score, 4),
-            "p_fake": None if self.p_fake is None else round(self.p_fake, 4),
+            "score": round(self.score, DECIMALS),
+            "p_fake": None if self.p_fake is None else round(self.p_fake, DECIMALS),
         }
 
 
@@ -49,39 +53,63 @@ class Verdict:
     Attributes:
         path: The picture's name as it was given; ``-`` for standard input or a picture in memory.
         verdict: ``real``, ``fake`` or ``unsure``.
-        p_fake: Calibrated probability in [0, 1] that the picture was made or altered by AI.
+        p_fake: Calibrated probability in [0, 1], to 4 decimals, that the picture was made or
+            altered by AI.
         category: ``human_faces``, ``animals``, ``vehicles`` or ``other``.
-        category_confidence: Probability in [0, 1] of the likeliest of the three categories.
+        category_confidence: Probability in [0, 1] of the likeliest category.
         error: One sentence that says why there is no answer.
-        milliseconds: Time spent on the picture: reading, decoding and its share of the inference.
         decided_by: ``pixels``, ``credential`` or ``metadata``: what the verdict rests on.
         evidence: What the file says of itself, the strongest first.
         faces: The faces found, the surest first; None where nobody asked for them.
+        milliseconds: Time spent on the picture: reading, decoding and its share of the inference.
+        band: The cuts on p_fake by which the pixels were called.
+        forced: Whether a threshold left no room for ``unsure``.
+        likeliest: The likeliest category, however sure.
     """
 
-    path: str
-    verdict: Call | None = None
-    p_fake: float | None = None
-    category: str | None = None
-    category_confidence: float | None = None
-    error: str | None = None
+    path: str = field(metadata=_out("the picture's name", csv=True))
+    verdict: Call | None = field(default=None, metadata=_out("real, fake or unsure", csv=True))
+    p_fake: float | None = field(
+        default=None,
+        metadata=_out(
+            "probability from the pixels alone that the picture was made or altered by AI", csv=True
+        ),
+    )
+    category: str | None = field(default=None, metadata=_out("what the picture shows", csv=True))
+    category_confidence: float | None = field(
+        default=None, metadata=_out("probability of the likeliest category", csv=True)
+    )
+    error: str | None = field(
+        default=None, metadata=_out("one sentence that says why there is no answer", csv=True)
+    )
+    decided_by: DecidedBy | None = field(default=None, metadata=_out("what the verdict rests on"))
+    evidence: tuple[Finding, ...] = field(default=(), metadata=_out("what the file says of itself"))
+    faces: tuple[FaceVerdict, ...] | None = field(
+        default=None, metadata=_out("each face by itself; absent where nobody asked for them")
+    )
     milliseconds: float | None = None
-    decided_by: DecidedBy | None = None
-    evidence: tuple[Finding, ...] = ()
-    faces: tuple[FaceVerdict, ...] | None = None
+    band: Band | None = None
+    forced: bool = False
+    likeliest: str = ""
 
     def to_row(self) -> dict[str, str | float | None]:
-        """Return the outgoing fields; probabilities are rounded to 4 decimals."""
-        row = {name: getattr(self, name) for name in COLUMNS}
-        for name in ("p_fake", "category_confidence"):
-            row[name] = None if row[name] is None else round(row[name], 4)
-        return row
+        """Return the fields of `COLUMNS`."""
+        return {name: getattr(self, name) for name in COLUMNS}
 
     def to_json(self) -> dict[str, Any]:
-        """Return the outgoing fields, then what the verdict rests on, for JSON."""
-        row: dict[str, Any] = dict(self.to_row())
-        row["decided_by"] = self.decided_by
+        """Return every field that goes out, for JSON; ``faces`` only where they were looked for."""
+        row: dict[str, Any] = {name: getattr(self, name) for name in FIELDS}
         row["evidence"] = [one.to_json() for one in self.evidence]
-        if self.faces is not None:
+        if self.faces is None:
+            del row["faces"]
+        else:
             row["faces"] = [face.to_json() for face in self.faces]
         return row
+
+
+FIELDS: dict[str, str] = {
+    one.name: one.metadata["about"] for one in fields(Verdict) if one.metadata
+}
+"""The fields of a verdict that go out, in this order, and what they say."""
+COLUMNS = tuple(one.name for one in fields(Verdict) if one.metadata.get("csv"))
+"""Those that CSV has too."""

@@ -19,7 +19,7 @@ from unmask.picture.errors import PictureError
 from unmask.picture.find import STDIN, Found, find_pictures
 
 if TYPE_CHECKING:
-    from unmask.explain import Explanation
+    from unmask.heatmap import Explanation
 
     Explain = Callable[[Found], Explanation]
 
@@ -73,7 +73,7 @@ def explain(
 
     Exit code 0: all were explained; 1: some could not be read; 2: wrong use.
     """
-    from unmask.explain.naming import Names
+    from unmask.heatmap.naming import Names
 
     if paths.count(STDIN) > 1:
         fail("standard input can be read once; give - once.")
@@ -121,8 +121,8 @@ def _explainer(
         # A run is not calibrated: its logits are no probabilities yet.
         return (lambda found: of_run.explain(found, **choice)), lambda done: {}
     from unmask.detector.detector import Detector
-    from unmask.explain import explain as explain_answer
-    from unmask.explain.explainer import check_choice
+    from unmask.heatmap import explain as explain_answer
+    from unmask.heatmap.explainer import check_choice
 
     detector = Detector(model, device=device)
     check_choice(categories=detector.model.card.categories, **choice)

@@ -63,7 +63,7 @@ def video(
     with clean_errors():
         from unmask.detector.detector import Detector
         from unmask.evidence.credentials import read_trust_list
-        from unmask.explain.naming import Names
+        from unmask.heatmap.naming import Names
         from unmask.video.detector import VideoDetector
         from unmask.video.read import VideoLimits
         from unmask.video.sample import SamplingPlan

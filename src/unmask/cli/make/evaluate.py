@@ -339,7 +339,7 @@ def _from_model(detector: Detector) -> tuple[Subject, Answer]:
 def _heatmap_of(path: Path | None) -> Heatmap | None:
     """Return what explains a model's answers; None for a model without the outputs it takes."""
     from unmask.detector.detector import Detector
-    from unmask.explain import explain
+    from unmask.heatmap import explain
 
     detector = Detector(path)
     if not detector.model.explains:

@@ -23,7 +23,7 @@ def open_model(path: Path | None, device: Device = "auto") -> ViewModel:
         ModuleNotFoundError: A training run was named, and PyTorch is not installed.
     """
     if path is not None and (path.is_dir() or path.suffix == CHECKPOINT):
-        from unmask.lab.train.checkpoint import Checkpoint
+        from unmask.lab.train.run_model import Checkpoint
 
         return Checkpoint(path, device=device)
     return load_model(path, device)

@@ -24,7 +24,7 @@ from unmask.lab.left_out.folds import NOTHING, Fold, Kind, make_folds
 from unmask.lab.left_out.protocol import Recipe
 from unmask.lab.left_out.results import FALSE_ALARMS, FoldResult, PartResult, Results
 from unmask.lab.tower.kept import KeptFeatures
-from unmask.lab.train.checkpoint import Checkpoint
+from unmask.lab.train.run_model import Checkpoint
 from unmask.lab.train.train import WEIGHTS_FILE, train
 
 _WHAT = "fold.json"

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM, SmoothGradCAMpp
 
 from unmask.detector.detector import Picture, read_pixels
-from unmask.explain.explainer import FAKE, Head, check_choice, compose, target_row
-from unmask.explain.explanation import Explanation
-from unmask.explain.methods import Method, class_activation, noisy_copies
-from unmask.explain.spread import Cells
+from unmask.heatmap.explainer import FAKE, Head, check_choice, compose, target_row
+from unmask.heatmap.explanation import Explanation
+from unmask.heatmap.methods import Method, class_activation, noisy_copies
+from unmask.heatmap.spread import Cells
 from unmask.lab.train.finished import load_run
 from unmask.lab.train.network import TwoHeadNetwork
 from unmask.picture.decode import DEFAULT_LIMITS, Limits
@@ -55,7 +55,7 @@ class RunExplainer:
         method: Method = "gradcam",
         category: str | None = None,
     ) -> Explanation:
-        """Explain one logit of the network; arguments and errors as for `unmask.explain.explain`.
+        """Explain one logit of the network; arguments and errors as for `unmask.heatmap.explain`.
 
         Raises:
             ValueError: ``cam`` is asked of a network without average pooling under a linear head.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.evidence.finding import Finding
-from unmask.explain.methods import class_activation
+from unmask.heatmap.methods import class_activation
 from unmask.model.base import ViewModel
 from unmask.picture.views import Views, normalise
 from unmask.service.engine.batcher import Batcher

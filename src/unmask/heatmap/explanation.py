@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.explain.methods import Method
-from unmask.explain.paint import paint_png
-from unmask.explain.spread import Cells, Heat, Spread
+from unmask.heatmap.methods import Method
+from unmask.heatmap.paint import paint_png
+from unmask.heatmap.spread import Cells, Heat, Spread
 from unmask.picture.decode import Pixels
 from unmask.picture.views import Box
 

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from pictures import encode, picture
 from unmask import Detector, PictureError
 from unmask.cli import app
-from unmask.explain import METHODS, Explanation, explain
-from unmask.explain.methods import class_activation
-from unmask.explain.spread import Spread
+from unmask.heatmap import METHODS, Explanation, explain
+from unmask.heatmap.methods import class_activation
+from unmask.heatmap.spread import Spread
 from unmask.picture.views import Box, ViewPlan, make_views, normalise, view_boxes
 
 SHAPES = [(300, 260), (448, 448), (140, 100), (9, 400), (400, 9), (500, 1300), (120, 1921)]

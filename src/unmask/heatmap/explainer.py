@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.detector.detector import Detector, Picture
-from unmask.explain.explanation import Explanation
-from unmask.explain.methods import METHODS, Method, class_activation, noisy_copies
-from unmask.explain.spread import Cells
+from unmask.heatmap.explanation import Explanation
+from unmask.heatmap.methods import METHODS, Method, class_activation, noisy_copies
+from unmask.heatmap.spread import Cells
 from unmask.picture.decode import Pixels
 from unmask.picture.views import ViewPlan, make_views, normalise, view_boxes
 

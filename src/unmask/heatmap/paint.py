@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from unmask.explain.spread import Heat, Spread
+from unmask.heatmap.spread import Heat, Spread
 from unmask.picture.decode import Pixels
 
 # ColorBrewer's RdBu and its red half, which colour-blind people can tell apart too.

@@ -3,7 +3,7 @@
 The whole interface, for the command line, the web service and the report alike::
 
     from unmask import Detector
-    from unmask.explain import explain
+    from unmask.heatmap import explain
 
     detector = Detector()
     found = explain(detector, "photo.jpg")            # anything that Detector.detect takes
@@ -27,8 +27,8 @@ this place is. Positive values speak for the target, negative ones against it, a
 view shows. `Explanation` has the derivation, `methods` that of the other maps.
 """
 
-from unmask.explain.explainer import Head, explain
-from unmask.explain.explanation import Explanation
-from unmask.explain.methods import METHODS, Method
+from unmask.heatmap.explainer import Head, explain
+from unmask.heatmap.explanation import Explanation
+from unmask.heatmap.methods import METHODS, Method
 
 __all__ = ["METHODS", "Explanation", "Head", "Method", "explain"]
