@@ -10,7 +10,7 @@ The data flows through the folders in this order::
     detector/  all of that for one picture, or for ten million
 
 ``video/``, ``heatmap/``, ``report/``, ``scan/`` and ``service/`` stand on it, ``cli/`` on them all.
-``lab/`` makes and judges models from labelled pictures, and ``weights/`` holds the model that ships.
+``lab/`` makes and judges models from labelled pictures; ``weights/`` holds the one that ships.
 """
 
 from importlib import import_module

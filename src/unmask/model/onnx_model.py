@@ -6,7 +6,7 @@ size, 3), RGB. It normalises, pools over views, and puts out for each picture
 - ``logit``, float32 (pictures,), positive for fake;
 - ``category_logits``, float32 (pictures, categories);
 - ``view_logits``, float32 (pictures, views), what each view says by itself;
-- ``graphic_logit``, float32 (pictures,), positive for what is no photograph: not every model has it;
+- ``graphic_logit``, float32 (pictures,), positive for what is no photograph: not in every model;
 - ``maps``, float32 (pictures, 1 + categories, views, rows, columns), see `ModelOutput`: likewise.
 """
 
