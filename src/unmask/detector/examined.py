@@ -1,7 +1,7 @@
 """One picture on its way: bytes, pixels, views, the model's output, evidence, faces, verdict.
 
-Each part is worked out when it is first asked for, and once. Verdict, heatmap, report and faces of a
-picture are all read from one such object, so that they cannot disagree.
+Each part is worked out when it is first asked for, and once. Verdict, heatmap, report and faces of
+a picture are all read from one such object, so that they cannot disagree.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
         raise PictureError("This is not a picture in a format that unmask reads.") from None
     except Image.DecompressionBombError:
         raise PictureTooLargeError(
-            f"The picture has more than the limit of {limits.max_pixels / 1e6:g} megapixels."
+            f"The picture has more than the limit of {limits.max_pixels / 1e6:g} megapixels "
+            "(option max-megapixels)."
         ) from None
     except MemoryError:
         raise PictureError("The picture needs more memory than there is.") from None
@@ -173,7 +174,7 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise PictureTooLargeError(
             f"The picture is {width} x {height} pixels, more than the limit of "
-            f"{limits.max_pixels / 1e6:g} megapixels."
+            f"{limits.max_pixels / 1e6:g} megapixels (option max-megapixels)."
         )
     if min(width, height) < SMALLEST_SIDE:
         raise PictureError(
