@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from unmask.evidence.finding import Finding
-from unmask.verdict.decide import DECIMALS
-from unmask.verdict.verdict import Call, DecidedBy, FaceVerdict
+from unmask.verdict.decide import DECIMALS, Call, DecidedBy
+from unmask.verdict.verdict import FaceVerdict
 from unmask.video.pool import Segment
 from unmask.video.track import Track
 
