@@ -52,6 +52,31 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "promise": (
+        Annotated[
+            float | None,
+            _option(
+                min=0.001,
+                max=0.5,
+                help="Answer so often that this share of answers may be wrong, as the card has "
+                "it; its first promise if not given.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
+    "prior": (
+        Annotated[
+            float | None,
+            _option(
+                min=0.0001,
+                max=0.9999,
+                help="How common fakes are where the pictures come from, as in 0.05.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
     "calibration": (
         Annotated[
             CalibrationName | None,
