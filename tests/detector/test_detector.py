@@ -155,9 +155,7 @@ def test_pictures_of_a_batch_get_the_answers_that_each_has_alone(detector: Detec
 
 def test_a_calibration_changes_faces_as_it_changes_the_picture() -> None:
     path = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
-    own, raw = (
-        Detector(faces=True, calibration=name).detect(path) for name in (None, "none")
-    )  # type: ignore[arg-type]
+    own, raw = (Detector(faces=True, calibration=name).detect(path) for name in (None, "none"))  # type: ignore[arg-type]
     assert own.p_fake != raw.p_fake
     assert own.faces and raw.faces
     assert own.faces[0].p_fake != raw.faces[0].p_fake

@@ -135,9 +135,7 @@ def test_a_cover_is_not_reported_as_a_film(detector: Detector) -> None:
         gather(covered(sound()), detector)
 
 
-def test_a_picture_is_read_and_judged_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_is_read_and_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from unmask.detector import examined
 
     reads = []

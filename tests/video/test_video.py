@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from clips import clip, covered, frames, sound, turned, webp
 from fuzzing import mutate
 from pictures import encode, picture
 from signing import AI, manifest, sign
-from toy_models import BrightIsFake, LeftIsFake
+from toy_models import CARD, BrightIsFake, LeftIsFake
 from unmask import Detector, PictureError
 from unmask.cli import app
 from unmask.picture.decode import Limits
 from unmask.video.detector import VideoDetector
-from unmask.video.pool import POOLS, find_segments, pooled_interval, smooth
 from unmask.video.frames import VideoLimits
+from unmask.video.pool import POOLS, find_segments, pooled_interval, smooth
 from unmask.video.read import read_video
 from unmask.video.sample import SamplingPlan, sample
 from unmask.video.track import Tracker, iou
@@ -280,13 +281,15 @@ def test_a_video_s_verdict_has_all_its_parts(detector: VideoDetector, tmp_path: 
 
 
 def test_a_fake_stretch_keeps_a_video_from_being_called_real() -> None:
-    dark, bright = (np.full((64, 96, 3), grey, np.uint8) for grey in (20, 230))
+    rough = np.random.default_rng(0).integers(0, 25, (64, 96, 3), dtype=np.uint8)
+    dark, bright = rough + np.uint8(20), rough + np.uint8(200)
     detector = VideoDetector(Detector(BrightIsFake()), plan=SamplingPlan("every"))
     assert detector.detect(clip([dark] * 20)).verdict == "real"
     found = detector.detect(clip([dark] * 9 + [bright] * 2 + [dark] * 9))
     assert (found.p_fake or 1) < detector.detector.scale.band.real_below
     assert found.verdict == "unsure"
     assert any("stretch" in note for note in found.notes)
+    assert found.reason == "a stretch looks made"
     # One frame alone is no stretch, and a threshold leaves nothing unsure.
     one = detector.detect(clip([dark] * 9 + [bright] + [dark] * 10))
     assert (one.verdict, one.notes) == ("real", ())
@@ -315,9 +318,7 @@ def test_all_of_the_detector_s_settings_are_heeded() -> None:
 
 def test_a_calibration_changes_what_is_shown_and_no_verdict() -> None:
     data = clip(frames(20, seed=3))
-    own, raw = (
-        VideoDetector(Detector(calibration=name)).detect(data) for name in (None, "none")
-    )  # type: ignore[arg-type]
+    own, raw = (VideoDetector(Detector(calibration=name)).detect(data) for name in (None, "none"))  # type: ignore[arg-type]
     assert own.verdict == raw.verdict
     assert own.p_fake != raw.p_fake
     assert [(one.start, one.end) for one in own.segments] == [
@@ -336,6 +337,36 @@ def test_faces_are_followed_where_they_are_looked_for() -> None:
     assert len(track.times) == with_faces.frames_judged
     assert without.tracks == ()
     assert with_faces.p_fake == without.p_fake
+
+
+def test_a_made_face_keeps_a_video_from_being_called_real() -> None:
+    class SmallIsFake(BrightIsFake):
+        """Calls pictures real, and the faces cut out of them fake."""
+
+        card = CARD.model_copy(update={"face_cut": 0.9})
+
+        def answer(self, pictures, *, maps=False):  # type: ignore[no-untyped-def]
+            outputs = super().answer(pictures, maps=maps)
+            # Frames come a few at a time, faces of one frame by themselves.
+            logit = 5.0 if len(pictures) == 1 else -5.0
+            return [replace(output, logit=logit) for output in outputs]
+
+    with Image.open(PORTRAIT) as image:
+        face = np.asarray(image.convert("RGB").resize((240, 240)))
+    data = clip([face] * 8)
+    plan = SamplingPlan("every")
+    for faces in (True, False):
+        found = VideoDetector(Detector(SmallIsFake(), faces=faces), plan=plan).detect(data)
+        assert (found.verdict, found.reason) == ("unsure", "a face looks made")
+        assert bool(found.tracks) == faces
+
+
+def test_a_video_that_shows_nothing_is_not_judged() -> None:
+    found = VideoDetector(Detector(BrightIsFake())).detect(
+        clip([np.full((64, 96, 3), 9, np.uint8)] * 8)
+    )
+    assert (found.verdict, found.reason) == ("unsure", "nothing to see")
+    assert found.to_json()["reason"] == "nothing to see"
 
 
 def test_a_video_of_which_nothing_may_be_judged_is_one_sentence() -> None:
@@ -383,9 +414,10 @@ def test_the_command_writes_timeline_plot_and_moments(tmp_path: Path) -> None:
     options = ["--calibration", "none", "--device", "cpu", "--no-provenance", "--tta", "--json"]
     done = CliRunner().invoke(app, ["video", str(path), "--no-faces", *options])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["p_fake"] != json.loads(
-        (out / "timeline.json").read_text()
-    )["p_fake"]
+    assert (
+        json.loads(done.output)["p_fake"]
+        != json.loads((out / "timeline.json").read_text())["p_fake"]
+    )
 
 
 def test_bad_videos_cost_a_line_each(tmp_path: Path) -> None:
