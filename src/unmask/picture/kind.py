@@ -27,9 +27,18 @@ def is_picture(head: bytes) -> bool:
     )
 
 
+def named_as_picture(name: str) -> bool:
+    """Say whether a name has a picture's suffix, and is not of what macOS notes beside a picture.
+
+    Those AppleDouble files are named after it, as in ``._photo.jpg``.
+    """
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in SUFFIXES and not os.path.basename(name).startswith("._")
+
+
 def looks_like_picture(path: str) -> bool:
-    """Say whether a file has a picture's suffix, or else a picture's first bytes."""
-    if os.path.splitext(path)[1].lower() in SUFFIXES:
+    """Say whether a file has a picture's name, or else a picture's first bytes."""
+    if named_as_picture(path):
         return True
     try:
         return is_picture(_head(path))
