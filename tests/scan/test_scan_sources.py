@@ -17,16 +17,17 @@ from pictures import encode, picture
 from scanning import by_name, read_rows, run_scan, tiny_model, write_pictures
 from unmask.picture.decode import DEFAULT_LIMITS
 from unmask.picture.errors import PictureError
-from unmask.scan.items import Item, from_table, to_table
-from unmask.scan.read import Reader, picture_column
+from unmask.scan.item_reader import ItemReader
+from unmask.scan.items import Item, items_table, table_items
+from unmask.scan.parquet_source import picture_column
 from unmask.scan.sources import list_items
 
 
 def read_all(*sources: object, column: str | None = None) -> dict[str, bytes | str]:
     """Return the bytes, or the error, of everything that sources stand for, by name."""
-    reader = Reader(column, DEFAULT_LIMITS)
+    reader = ItemReader(column, DEFAULT_LIMITS)
     found: dict[str, bytes | str] = {}
-    for item in from_table(to_table(list_items([str(source) for source in sources], column))):
+    for item in table_items(items_table(list_items([str(source) for source in sources], column))):
         try:
             found[item.path] = reader.read(item)
         except PictureError as error:
@@ -71,6 +72,7 @@ def test_tar_members_are_read_in_place(tmp_path: Path, three: dict[str, bytes]) 
         archive.addfile(link)
     expected = {f"{shard}#folder/{name}": data for name, data in three.items()}
     expected[f"{shard}#folder/no-suffix"] = three["a.jpg"]
+    expected[f"{shard}#link.jpg"] = "The link leads to no file in the archive."
     assert read_all(f"{tmp_path}/shard-*.tar") == expected
     whole = shard.read_bytes()
     shard.write_bytes(whole[: len(whole) // 4])
@@ -117,7 +119,7 @@ def test_parquet_of_bytes_of_structs_and_of_paths(tmp_path: Path, three: dict[st
 def test_names_that_are_not_utf8_survive_the_listing() -> None:
     place = os.fsdecode(b"/a/caf\xe9.jpg")
     item = Item("/a/caf\\xe9.jpg", "file", place, size=3, version="1")
-    assert from_table(to_table([item])) == [item]
+    assert table_items(items_table([item])) == [item]
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def _matching(pattern: str) -> Iterator[Found]:
                 nothing = False
                 yield from _in_folder(name)
             continue
-        if "**" not in pattern or _looks_like_picture(name):
+        if "**" not in pattern or looks_like_picture(name):
             nothing = False
             yield name
     if nothing:
@@ -80,12 +80,22 @@ def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
         path = os.path.join(folder, name)
         if is_folder:
             yield from _walk(path, above | {identity})
-        elif _looks_like_picture(path):
+        elif looks_like_picture(path):
             yield path
 
 
-def _looks_like_picture(path: str) -> bool:
-    if os.path.splitext(path)[1].lower() in SUFFIXES:
+def named_as_picture(name: str) -> bool:
+    """Say whether a name has a picture's suffix, and is not of what macOS notes beside a picture.
+
+    Those AppleDouble files are named after it, as in ``._photo.jpg``.
+    """
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in SUFFIXES and not os.path.basename(name).startswith("._")
+
+
+def looks_like_picture(path: str) -> bool:
+    """Say whether a file has a picture's name, or else a picture's first bytes."""
+    if named_as_picture(path):
         return True
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
