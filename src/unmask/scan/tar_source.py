@@ -85,25 +85,24 @@ def read_member(item: Item) -> bytes:
 
 def _members(file: BinaryIO) -> Iterator[_Member]:
     """Yield the members of an archive, and of those that were joined to it."""
-    first = True
+    start = file.tell()
     while True:
-        try:
-            archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115  (the file stays open)
-        except tarfile.ReadError:
-            if first:
-                raise
-            return  # What follows an archive's end need not be one.
-        first = False
+        archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115  (the file stays open)
         for member in archive:
             # Python keeps all members otherwise.
             archive.members = []  # type: ignore[attr-defined]
             yield archive, member
-        file.seek(archive.offset)
+        if archive.offset == start > 0:
+            return  # What follows an archive's end need not be one.
+        start, zeros = archive.offset, False
+        file.seek(start)
         while (block := file.read(tarfile.BLOCKSIZE)) and not any(block):
-            pass
+            zeros = True
         if not block:
             return
-        file.seek(-len(block), 1)
+        if not zeros:
+            raise tarfile.ReadError("bad header")
+        start = file.seek(-len(block), 1)
 
 
 def _find_targets(file: BinaryIO, links: dict[str, str]) -> dict[str, _Target]:

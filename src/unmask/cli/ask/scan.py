@@ -153,9 +153,10 @@ def _run(
             finally:
                 monitor.close()
                 running.close()
+                done, total = ledger.done()[0], plan.inputs
         found = write_summary(out, plan, ledger, monitor, settings, thumbnails=thumbnails)
     if stop.came:
-        _say("stopped; the same command goes on from here.")
+        _say(f"stopped with {done:,} of {total:,} inputs done; the same command goes on from here.")
         raise typer.Exit(INTERRUPTED)
     typer.echo(found.sentence())
     raise typer.Exit(SOME_FAILED if found.errors else 0)
