@@ -151,9 +151,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(member, io.BytesIO(data))
 
 
-def test_parquet_structs_without_bytes_name_a_file(
-    tmp_path: Path, three: dict[str, bytes]
-) -> None:
+def test_parquet_structs_without_bytes_name_a_file(tmp_path: Path, three: dict[str, bytes]) -> None:
     rows = tmp_path / "rows.parquet"
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "b.jpg").write_bytes(three["b.jpg"])
@@ -222,9 +220,7 @@ def test_file_urls_are_decoded(tmp_path: Path, three: dict[str, bytes]) -> None:
         assert read_all(source) == {str(folder / "é 1%.jpg"): three["a.jpg"]}
 
 
-def test_what_macos_notes_beside_a_picture_is_none(
-    tmp_path: Path, three: dict[str, bytes]
-) -> None:
+def test_what_macos_notes_beside_a_picture_is_none(tmp_path: Path, three: dict[str, bytes]) -> None:
     notes = b"\0\5\x16\7" + bytes(60)
     folder, shard = tmp_path / "folder", tmp_path / "shard.tar"
     folder.mkdir()

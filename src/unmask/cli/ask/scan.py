@@ -127,6 +127,7 @@ def _run(
     if not (out / Ledger.FILE).exists():
         # So that a source misspelled leaves nothing behind.
         _check_sources(sources, settings.column)
+    kept = ""
     with ExitStack() as stack, until_stopped() as stop:
         if log:
             log_to(log)
@@ -153,10 +154,10 @@ def _run(
             finally:
                 monitor.close()
                 running.close()
-                done, total = ledger.done()[0], plan.inputs
+                kept = f" with {ledger.done()[0]:,} of {_inputs(plan.inputs)} done"
         found = write_summary(out, plan, ledger, monitor, settings, thumbnails=thumbnails)
     if stop.came:
-        _say(f"stopped with {done:,} of {total:,} inputs done; the same command goes on from here.")
+        _say(f"stopped{kept}; the same command goes on from here.")
         raise typer.Exit(INTERRUPTED)
     typer.echo(found.sentence())
     raise typer.Exit(SOME_FAILED if found.errors else 0)
