@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import fsspec
@@ -79,11 +81,10 @@ class ParquetRows:
         if place != self._place:
             self._file = open_parquet(place)
             metadata = self._file.metadata
-            self._starts = [0]
-            for number in range(metadata.num_row_groups):
-                self._starts.append(self._starts[-1] + metadata.row_group(number).num_rows)
+            sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+            self._starts = list(accumulate(sizes, initial=0))
             self._place, self._loaded = place, (-1, None)
-        group = next(number for number, start in enumerate(self._starts[1:]) if row < start)
+        group = bisect_right(self._starts, row) - 1
         if self._loaded[0] != group:
             self._loaded = (-1, None)
             name = picture_column(self._file.schema_arrow, column)[0]

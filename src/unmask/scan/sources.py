@@ -52,7 +52,7 @@ def list_items(sources: list[str], column: str | None = None) -> Iterator[Item]:
             yield from _remote(source, column) if is_url(source) else _local(source, column)
         except AbsentSourceError as error:
             absent[source] = error
-    if len(absent) == len(sources):
+    if absent and len(absent) == len({*map(local_path, sources)}):
         raise next(iter(absent.values()))
     yield from map(file_item, absent)
 
