@@ -15,9 +15,6 @@ from unmask.scan.rows import ScanRow, is_answered
 from unmask.scan.units import ScanEngine, UnitResult, WorkUnit
 from unmask.verdict.table import shorten
 
-UNIT = 32
-"""Items that a worker gets at a time: few enough that all workers end at about the same time."""
-
 
 class ScanError(ValueError):
     """A scan cannot start or go on; the message says why in one sentence."""
@@ -73,12 +70,14 @@ class ScanDriver:
         ledger: What is done.
         engine: Who does it.
         watchers: Called with each unit's rows as they arrive.
+        unit_size: Items that a worker gets at a time.
     """
 
     plan: Plan
     ledger: Ledger
     engine: ScanEngine
     watchers: Sequence[Callable[[UnitResult], None]] = ()
+    unit_size: int = 32
     _blocks: dict[int, list[ScanRow | None]] = field(default_factory=dict)
     _whole: set[int] = field(default_factory=set)
     _places: dict[int, tuple[int, list[int]]] = field(default_factory=dict)
@@ -108,8 +107,8 @@ class ScanDriver:
             left = [place for place in range(len(items)) if place not in kept]
             if not left:
                 self._whole.add(number)
-            for start in range(0, len(left), UNIT):
-                places = left[start : start + UNIT]
+            for start in range(0, len(left), self.unit_size):
+                places = left[start : start + self.unit_size]
                 # Numbers that no block shares, whatever its size.
                 unit = WorkUnit((number << 32) + places[0], [items[place] for place in places])
                 self._places[unit.number] = (number, places)

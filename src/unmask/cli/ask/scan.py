@@ -150,7 +150,7 @@ def _run(
         if len(ledger.blocks()) < plan.blocks:
             running = make(ledger, settings)
             try:
-                ScanDriver(plan, ledger, running, watchers).run()
+                ScanDriver(plan, ledger, running, watchers, settings.unit_size).run()
             finally:
                 monitor.close()
                 running.close()
