@@ -5,7 +5,7 @@
     python benchmarks/scale.py kills                       # 20,000 files, killed again and again
     python benchmarks/scale.py docs --docs docs/scale.md   # writes the table
 
-Stages: decode1 decode2 naive local1 local2 ray1 ray2 driver desk. Figures gather in
+Stages: decode1 decode2 naive local1 local2 ray1 ray2 driver coordinator. Figures gather in
 benchmarks/scale.json, each with the number of files it was measured on; stages of one table should
 be measured one after the other on a machine that does nothing else.
 """
@@ -100,20 +100,17 @@ def naive(count: int, _: int) -> dict[str, Any]:
     import onnxruntime as ort
 
     from unmask.model.card import ModelCard
-    from unmask.model.onnx_model import SHIPPED, WHOLE_WEIGHT
-    from unmask.picture.views import make_views, normalise
+    from unmask.model.open import SHIPPED
+    from unmask.picture.views import cut_views
 
     card = ModelCard.read(ModelCard.path_for(SHIPPED))
     session = ort.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])
-    names = {one.name for one in session.get_inputs()}
     started, spent = time.perf_counter(), time.process_time()
     for path in pictures(count):
         with Image.open(path) as image:
-            views = make_views(np.asarray(image.convert("RGB")), card.views)
-        feed = {"views": normalise(views, card.scale)}
-        if WHOLE_WEIGHT in names:
-            feed[WHOLE_WEIGHT] = np.eye(1, len(views), dtype=np.float32)[0] * len(views)
-        session.run(["fake_logit", "category_logits"], feed)
+            views = cut_views(np.asarray(image.convert("RGB")), card.inputs)
+        feed = {name: some[None] for name, some in views.items()}
+        session.run(["logit", "category_logits"], feed)
     return rate(count, time.perf_counter() - started, time.process_time() - spent)
 
 
@@ -155,18 +152,17 @@ def cpu_seconds(running: subprocess.Popen[bytes]) -> float:
 
 def driver(count: int, _: int) -> dict[str, Any]:
     """Measure what the driver alone can take: rows in, ledger and Parquet out."""
-    from unmask.scan.engine import Done
+    from unmask.scan.driver import ScanDriver, scan_folder
     from unmask.scan.items import Item
     from unmask.scan.plan import Plan
-    from unmask.scan.scan import Scan, scan_folder
-    from unmask.scan.score import Unit
+    from unmask.scan.units import UnitResult, WorkUnit
 
     class Instant:
         """Workers that take no time."""
 
-        def run(self, units: Iterator[Unit]) -> Iterator[Done]:
+        def run(self, units: Iterator[WorkUnit]) -> Iterator[UnitResult]:
             for unit in units:
-                Unit.from_json(unit.to_json())
+                WorkUnit.from_json(unit.to_json())
                 rows = [
                     {"path": item.path, "bytes": 20_000,
                      "sha256": hashlib.sha256(item.path.encode()).hexdigest(),
@@ -174,9 +170,9 @@ def driver(count: int, _: int) -> dict[str, Any]:
                      "category_confidence": 0.9, "decided_by": "pixels", "score_ms": 70.0}
                     for place, item in enumerate(unit.items)
                 ]  # fmt: skip
-                yield Done(unit.number, json.loads(json.dumps(rows)), "1", 0)
+                yield UnitResult(unit.number, json.loads(json.dumps(rows)), "1", 0)
 
-        def settle(self, units: list[int], hashes: list[str]) -> None:
+        def done(self, unit: int, hashes: list[str]) -> None:
             pass
 
         def close(self) -> None:
@@ -188,26 +184,25 @@ def driver(count: int, _: int) -> dict[str, Any]:
         plan = Plan(folder)
         plan.extend((Item(f"/archive/{n:08}.jpg", "file", f"/a/{n}") for n in range(count)), 1000)
         started = time.perf_counter()
-        Scan(plan, ledger, Instant()).run()
+        ScanDriver(plan, ledger, Instant()).run()
         seconds = time.perf_counter() - started
     size = sum(file.stat().st_size for file in folder.glob("rows/*/*"))
     return rate(count, seconds) | {"bytes_a_row": round(size / count, 1)}
 
 
-def desk(count: int, _: int) -> dict[str, Any]:
-    """Measure what the desk of a Ray scan can take: one call a batch of eight files."""
+def coordinator(count: int, _: int) -> dict[str, Any]:
+    """Measure what the coordinator of a Ray scan can take: one call a batch of eight files."""
     import ray
 
     from unmask.scan.ledger import Ledger
-    from unmask.scan.ray_cluster import connect
-    from unmask.scan.ray_engine import _Desk
+    from unmask.scan.ray_engine import CoordinatorActor, connect
 
-    folder = OUT / "desk"
+    folder = OUT / "coordinator"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     Ledger(folder).close()
     connect(None)
-    actor = ray.remote(_Desk).options(num_cpus=0).remote(str(folder), 2)
+    actor = ray.remote(CoordinatorActor).options(num_cpus=0).remote(str(folder), 2)
     ray.get(actor.begin.remote(0))
     started = time.perf_counter()
     asked = [
@@ -306,7 +301,7 @@ STAGES: dict[str, Any] = {
     "local2": (lambda count, n: scan("local", count, n), 2),
     "ray1": (lambda count, n: scan("ray", count, n), 1),
     "ray2": (lambda count, n: scan("ray", count, n), 2),
-    "driver": (driver, 1), "desk": (desk, 1),
+    "driver": (driver, 1), "coordinator": (coordinator, 1),
 }  # fmt: skip
 TITLES = {
     "decode1": "decoding alone, 1 process", "decode2": "decoding alone, 2 processes",
@@ -380,11 +375,11 @@ def ratios(figures: dict[str, Any]) -> Iterator[str]:
 def many(figures: dict[str, Any]) -> Iterator[str]:
     """Say what many machines would do, by the model that docs/scale.md explains."""
     one = figures.get("ray2")
-    if not one or "driver" not in figures or "desk" not in figures:
+    if not one or "driver" not in figures or "coordinator" not in figures:
         return
     limits = {
         "the driver": figures["driver"]["files_per_second"],
-        "the desk": figures["desk"]["files_per_second"],
+        "the coordinator": figures["coordinator"]["files_per_second"],
         "GETs of one S3 prefix": float(S3_GETS),
     }
     each = 1000 * CORES / one["core_ms_a_file"]
@@ -398,8 +393,8 @@ def many(figures: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"The driver takes {limits['the driver']:,.0f} files/s "
-        f"({figures['driver']['bytes_a_row']:.0f} bytes of Parquet a row), the desk "
-        f"{limits['the desk']:,.0f}."
+        f"({figures['driver']['bytes_a_row']:.0f} bytes of Parquet a row), the coordinator "
+        f"{limits['the coordinator']:,.0f}."
     )
     if not is_busy(figures):
         rate = figures["ray2"]["files_per_second"]

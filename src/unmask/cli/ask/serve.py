@@ -132,7 +132,7 @@ def _serve_on_ray(
     import ray
     from ray import serve as ray_serve
 
-    from unmask.scan.ray_cluster import connect
+    from unmask.scan.ray_engine import connect
     from unmask.service.ray_serve import application, deploy
 
     connect(address)

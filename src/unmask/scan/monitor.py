@@ -1,4 +1,4 @@
-"""Watch a scan: a progress line for people, a log for machines, figures for Prometheus."""
+"""Monitor a scan: a progress line for people, a log for machines, figures for Prometheus."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from unmask.scan.engine import Done
-from unmask.scan.schema import Row
+from unmask.scan.rows import ScanRow
+from unmask.scan.units import UnitResult
 
 log = logging.getLogger("unmask.scan")
 _EVERY_SECONDS = {True: 0.5, False: 30.0}
@@ -20,7 +20,7 @@ _LOG_SECONDS = 10.0
 
 
 @dataclass
-class Watch:
+class ScanMonitor:
     """Told of each unit of a scan as it is done.
 
     Attributes:
@@ -40,13 +40,13 @@ class Watch:
     deaths: int = 0
     memory: dict[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
-    _told: float = 0.0
+    _shown: float = 0.0
     _logged: float = field(default_factory=time.monotonic)
     _lately: deque[tuple[float, int]] = field(default_factory=deque)
     _width: int = 0
     _ended: float | None = None
 
-    def __call__(self, done: Done) -> None:
+    def __call__(self, done: UnitResult) -> None:
         """Take note of a unit's rows."""
         now = time.monotonic()
         errors = sum(row.get("error") is not None for row in done.rows)
@@ -65,9 +65,9 @@ class Watch:
         for row in done.rows:
             if row.get("error"):
                 log.info("no answer", extra={"path": row["path"], "error": row["error"]})
-        if self.stream and now - self._told >= _EVERY_SECONDS[self.stream.isatty()]:
-            self._told = now
-            self._tell(self.line())
+        if self.stream and now - self._shown >= _EVERY_SECONDS[self.stream.isatty()]:
+            self._shown = now
+            self._show(self.line())
 
     @property
     def seconds(self) -> float:
@@ -109,10 +109,10 @@ class Watch:
         self.log("ended")
         self._ended = time.monotonic()
         if self.stream and self.stream.isatty():
-            self._tell("")
+            self._show("")
             self.stream.write("\r")
 
-    def _tell(self, line: str) -> None:
+    def _show(self, line: str) -> None:
         if self.stream is None:
             return
         if self.stream.isatty():
@@ -129,19 +129,19 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
-class Metrics:
+class ScanMetrics:
     """Figures of a scan, for Prometheus.
 
     Args:
         port: Where they are served, on this machine's every address.
-        watch: Whose figures they are.
+        monitor: Whose figures they are.
 
     Raises:
         ModuleNotFoundError: The package is not installed.
         OSError: The port is taken.
     """
 
-    def __init__(self, port: int, watch: Watch) -> None:
+    def __init__(self, port: int, monitor: ScanMonitor) -> None:
         from prometheus_client import (
             CollectorRegistry,
             Counter,
@@ -151,7 +151,6 @@ class Metrics:
         )
 
         registry = CollectorRegistry()
-        self._watch = watch
         self._files = Counter(
             "unmask_scan_files",
             "Inputs done, by verdict or error.",
@@ -171,13 +170,13 @@ class Metrics:
             "unmask_scan_worker_bytes", "Resident memory.", ("worker",), registry=registry
         )
         left = Gauge("unmask_scan_files_left", "Inputs not yet done.", registry=registry)
-        left.set_function(lambda: watch.total - watch.before - watch.done)
+        left.set_function(lambda: monitor.total - monitor.before - monitor.done)
         rate = Gauge("unmask_scan_files_per_second", "Over the last minute.", registry=registry)
-        rate.set_function(lambda: watch.rate)
+        rate.set_function(lambda: monitor.rate)
         self._server, _ = start_http_server(port, registry=registry)
         self.port = self._server.server_port
 
-    def __call__(self, done: Done) -> None:
+    def __call__(self, done: UnitResult) -> None:
         """Take note of a unit's rows."""
         for row in done.rows:
             self._files.labels(outcome_of(row)).inc()
@@ -195,7 +194,7 @@ class Metrics:
         self._server.server_close()
 
 
-def outcome_of(row: Row) -> str:
+def outcome_of(row: ScanRow) -> str:
     """Return a row's verdict, or ``error``; ``duplicate`` where the answer is still another's."""
     if row.get("error") is not None:
         return "error"

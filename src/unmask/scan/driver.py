@@ -1,4 +1,4 @@
-"""Run a scan: units out to an engine, rows in, blocks written when they are whole."""
+"""Drive a scan: units out to an engine, rows in, blocks written when they are whole."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unmask.scan.engine import Done, Engine
-from unmask.scan.ledger import Ledger, Settled
+from unmask.scan.ledger import Ledger
 from unmask.scan.plan import Plan
-from unmask.scan.schema import ANSWER, Row
-from unmask.scan.score import Unit
+from unmask.scan.rows import ScanRow, is_answered
+from unmask.scan.units import ScanEngine, UnitResult, WorkUnit
 from unmask.verdict.table import shorten
-
-UNIT = 32
-"""Items that a worker gets at a time: few enough that all workers end at about the same time."""
 
 
 class ScanError(ValueError):
@@ -66,14 +62,7 @@ def check_same(ledger: Ledger, facts: dict[str, object]) -> None:
 
 
 @dataclass
-class _Block:
-    rows: list[Row | None]
-    missing: int
-    units: list[int]
-
-
-@dataclass
-class Scan:
+class ScanDriver:
     """One run over a plan.
 
     Attributes:
@@ -81,16 +70,17 @@ class Scan:
         ledger: What is done.
         engine: Who does it.
         watchers: Called with each unit's rows as they arrive.
+        unit_size: Items that a worker gets at a time.
     """
 
     plan: Plan
     ledger: Ledger
-    engine: Engine
-    watchers: Sequence[Callable[[Done], None]] = ()
-    _blocks: dict[int, _Block] = field(default_factory=dict)
-    _whole: list[int] = field(default_factory=list)
-    _places: dict[int, tuple[int, int]] = field(default_factory=dict)
-    _arrived: dict[str, Settled] = field(default_factory=dict)
+    engine: ScanEngine
+    watchers: Sequence[Callable[[UnitResult], None]] = ()
+    unit_size: int = 32
+    _blocks: dict[int, list[ScanRow | None]] = field(default_factory=dict)
+    _whole: set[int] = field(default_factory=set)
+    _places: dict[int, tuple[int, list[int]]] = field(default_factory=dict)
 
     def run(self) -> None:
         """Score what the ledger lacks.
@@ -98,68 +88,59 @@ class Scan:
         Raises:
             ScanError: Rows were lost on their way.
         """
-        for done in self.engine.run(self._units()):
+        for result in self.engine.run(self._units()):
             for see in self.watchers:
-                see(done)
-            self._take(done)
+                see(result)
+            self._take(result)
             self._commit()
+        self._commit()
         if self._blocks:
             raise ScanError("The engine ended before all its units were done; start it again.")
 
-    def _units(self) -> Iterator[Unit]:
+    def _units(self) -> Iterator[WorkUnit]:
         written = self.ledger.blocks()
         for number in range(self.plan.blocks):
             if number in written:
                 continue
-            items = self.plan.block(number)
-            block = self._blocks[number] = _Block([None] * len(items), len(items), [])
-            # Numbers that no block shares, whatever its size.
-            first = number << 32
-            for start in range(0, len(items), UNIT):
-                unit = Unit(first + start, items[start : start + UNIT])
-                self._places[unit.number] = (number, start)
-                block.units.append(unit.number)
+            items, kept = self.plan.block(number), self.ledger.kept(number)
+            self._blocks[number] = [kept.get(place) for place in range(len(items))]
+            left = [place for place in range(len(items)) if place not in kept]
+            if not left:
+                self._whole.add(number)
+            for start in range(0, len(left), self.unit_size):
+                places = left[start : start + self.unit_size]
+                # Numbers that no block shares, whatever its size.
+                unit = WorkUnit((number << 32) + places[0], [items[place] for place in places])
+                self._places[unit.number] = (number, places)
                 yield unit
 
-    def _take(self, done: Done) -> None:
-        number, start = self._places.pop(done.unit)
+    def _take(self, result: UnitResult) -> None:
+        """Keep a unit's rows, from which a scan that ends here goes on."""
+        number, places = self._places.pop(result.unit)
+        arrived = dict(zip(places, result.rows, strict=True))
+        self.ledger.keep(number, arrived)
+        answered = [row["sha256"] for row in result.rows if row.get("sha256") and is_answered(row)]
+        self.engine.done(result.unit, answered)
         block = self._blocks[number]
-        for place, row in enumerate(done.rows, start):
-            block.rows[place] = row
-            if row.get("sha256") and _is_answered(row):
-                answer = {name: row.get(name) for name in ANSWER}
-                self._arrived.setdefault(row["sha256"], Settled(row["path"], answer))
-        block.missing -= len(done.rows)
-        if not block.missing:
-            self._whole.append(number)
+        for place, row in arrived.items():
+            block[place] = row
+        if None not in block:
+            self._whole.add(number)
 
     def _commit(self) -> None:
         """Write the blocks that are whole, as far as their duplicates have answers."""
-        for number in list(self._whole):
-            block = self._blocks[number]
-            rows = [row for row in block.rows if row is not None]
+        for number in sorted(self._whole):
+            rows = [row for row in self._blocks[number] if row is not None]
             hashes = {row["sha256"] for row in rows if row.get("sha256")}
-            settled = self.ledger.settled(hashes)
-            settled |= {
-                sha256: self._arrived[sha256]
-                for sha256 in hashes - settled.keys()
-                if sha256 in self._arrived
-            }
-            if hashes - settled.keys():
+            answers = self.ledger.answers(hashes)
+            if hashes - answers.keys():
                 continue
             for row in rows:
-                known = settled.get(row.get("sha256") or "")
+                known = answers.get(row.get("sha256") or "")
                 if known is not None and known.path != row["path"]:
                     row["duplicate_of"] = known.path
-                if known is not None and not _is_answered(row):
+                if known is not None and not is_answered(row):
                     row.update(known.answer)
-            self.ledger.commit(number, rows, settled)
+            self.ledger.commit(number, rows)
             self._whole.remove(number)
             del self._blocks[number]
-            for sha256 in hashes:
-                self._arrived.pop(sha256, None)
-            self.engine.settle(block.units, list(hashes))
-
-
-def _is_answered(row: Row) -> bool:
-    return row.get("verdict") is not None or row.get("error") is not None

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from scanning import tiny_model
 from unmask.cli import app
 from unmask.logs import JsonLines, log_to, uvicorn_config
-from unmask.scan.engine import Done
-from unmask.scan.ledger import Ledger, Settled
+from unmask.scan.ledger import Ledger
+from unmask.scan.monitor import ScanMetrics, ScanMonitor
 from unmask.scan.summary import sum_up
-from unmask.scan.watch import Metrics, Watch
+from unmask.scan.units import UnitResult
 
 ROWS = [
     {"path": "a", "sha256": "aa" * 32, "verdict": "fake", "p_fake": 0.97, "score_ms": 70.0,
@@ -43,22 +43,22 @@ class Terminal(io.StringIO):
 
 def test_the_line_says_rate_errors_and_time_left() -> None:
     stream = Terminal()
-    watch = Watch(total=1010, before=1000, errors=3, stream=stream)
-    watch.started -= 10
-    watch(Done(1, ROWS, "7", 1 << 20))
-    assert watch.line() == "1,005 of 1,010 files, 0.5 files/s, 5 errors, 0:00:10 left"
-    assert stream.getvalue() == "\r" + watch.line()
-    watch.close()
-    assert watch.seconds == pytest.approx(10, abs=1)
+    monitor = ScanMonitor(total=1010, before=1000, errors=3, stream=stream)
+    monitor.started -= 10
+    monitor(UnitResult(1, ROWS, "7", 1 << 20))
+    assert monitor.line() == "1,005 of 1,010 files, 0.5 files/s, 5 errors, 0:00:10 left"
+    assert stream.getvalue() == "\r" + monitor.line()
+    monitor.close()
+    assert monitor.seconds == pytest.approx(10, abs=1)
     assert stream.getvalue().endswith("\r")
 
 
 def test_metrics_count_by_outcome() -> None:
-    watch = Watch(total=9)
-    metrics = Metrics(0, watch)
+    monitor = ScanMonitor(total=9)
+    metrics = ScanMetrics(0, monitor)
     waiting = {"path": "f", "sha256": "aa" * 32}
-    for see in (watch, metrics):
-        see(Done(1, [*ROWS, waiting], "7", 1 << 20, deaths=2))
+    for see in (monitor, metrics):
+        see(UnitResult(1, [*ROWS, waiting], "7", 1 << 20, deaths=2))
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
         text = answer.read().decode()
     metrics.close()
@@ -79,7 +79,7 @@ def test_logs_are_json_lines(tmp_path: Path) -> None:
     log_to(tmp_path / "log")
     logger = logging.getLogger("unmask")
     try:
-        Watch(total=5)(Done(1, ROWS, "7", 0, deaths=1))
+        ScanMonitor(total=5)(UnitResult(1, ROWS, "7", 0, deaths=1))
         raise ValueError("no")
     except ValueError:
         logging.getLogger("unmask.scan").exception("failed", extra={"unit": 3})
@@ -100,8 +100,8 @@ def test_logs_are_json_lines(tmp_path: Path) -> None:
 
 def test_a_summary_counts_errors_by_kind_and_each_content_once(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    ledger.commit(0, ROWS[:3], {"aa" * 32: Settled("a", ROWS[0])})
-    ledger.commit(1, ROWS[3:], {})
+    ledger.commit(0, ROWS[:3])
+    ledger.commit(1, ROWS[3:])
     found = sum_up(ledger, 1)
     assert (found.inputs, found.answered, found.errors, found.duplicates) == (5, 3, 2, 1)
     assert found.errors_by_kind == {
@@ -116,9 +116,10 @@ def test_a_summary_counts_errors_by_kind_and_each_content_once(tmp_path: Path) -
 def test_the_local_engine_needs_neither_ray_nor_pytorch(tmp_path: Path) -> None:
     model = tiny_model(tmp_path)
     code = (
-        "import sys; from unmask.scan import local, scan, sources, summary, summary_page, watch;"
-        "from unmask.scan.score import Scorer; from unmask.scan.settings import ScanSettings;"
-        f"Scorer(ScanSettings(model={str(model)!r}));"
+        "import sys; from unmask.scan import driver, local_engine, monitor, sources, summary_page;"
+        "from unmask.scan.unit_scorer import UnitScorer;"
+        "from unmask.scan.scan_settings import ScanSettings;"
+        f"UnitScorer(ScanSettings(model={str(model)!r}));"
         "print([name for name in ('ray', 'torch', 'pandas', 's3fs') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

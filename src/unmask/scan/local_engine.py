@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from unmask.scan.desk import LocalDesk, Orders
-from unmask.scan.engine import Done, resident_bytes
-from unmask.scan.score import Scorer, Unit
-from unmask.scan.settings import ScanSettings
+from unmask.scan.coordinator import LedgerCoordinator
+from unmask.scan.scan_settings import ScanSettings
+from unmask.scan.unit_scorer import UnitScorer, resident_bytes
+from unmask.scan.units import UnitInstructions, UnitResult, WorkUnit
 
 _STARTS = 3
 """So many workers in a row may die before they are ready; then it is not by chance."""
@@ -34,7 +34,7 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     ready: bool = False
-    unit: Unit | None = None
+    unit: WorkUnit | None = None
 
 
 @dataclass
@@ -42,25 +42,25 @@ class LocalEngine:
     """Workers on this machine.
 
     Attributes:
-        desk: The scan's desk.
+        coordinator: The scan's coordinator.
         settings: What every worker is told.
         processes: How many workers.
     """
 
-    desk: LocalDesk
+    coordinator: LedgerCoordinator
     settings: ScanSettings
     processes: int
     _workers: list[_Worker] = field(default_factory=list)
     _failed_starts: int = 0
     _deaths: int = 0
 
-    def run(self, units: Iterator[Unit]) -> Iterator[Done]:
+    def run(self, units: Iterator[WorkUnit]) -> Iterator[UnitResult]:
         """Yield the rows of every unit.
 
         Raises:
             WorkerError: Workers die before they are ready.
         """
-        again: deque[Unit] = deque()
+        again: deque[WorkUnit] = deque()
         self._workers = [self._start() for _ in range(self.processes)]
         more = True
         while True:
@@ -81,32 +81,32 @@ class LocalEngine:
                 except (EOFError, OSError):
                     self._replace(worker, again)
                     continue
-                if done := self._heed(worker, message):
+                if done := self._receive(worker, message):
                     yield done
 
-    def _heed(self, worker: _Worker, message: list[Any]) -> Done | None:
+    def _receive(self, worker: _Worker, message: list[Any]) -> UnitResult | None:
         kind, *rest = message
         if kind == "rows" and worker.unit is not None:
             rows, memory = rest
-            done = Done(worker.unit.number, rows, str(worker.process.pid), memory, self._deaths)
+            done = UnitResult(
+                worker.unit.number, rows, str(worker.process.pid), memory, self._deaths
+            )
             worker.unit, self._deaths = None, 0
             return done
         if kind == "ready":
             worker.ready, self._failed_starts = True, 0
         elif kind == "failed":
             raise WorkerError(str(rest[0]))
-        elif kind in ("begin", "hand", "claim"):
-            answer = getattr(self.desk, kind)(*rest)
-            if kind != "hand":
+        elif kind in ("begin", "announce", "claim"):
+            answer = getattr(self.coordinator, kind)(*rest)
+            if kind != "announce":
                 with suppress(OSError):
                     worker.pipe.send_bytes(json.dumps(answer).encode())
         return None
 
-    def settle(self, units: list[int], hashes: list[str]) -> None:
-        """Tell the desk that units are done, and that hashes are in the ledger."""
-        for unit in units:
-            self.desk.done(unit)
-        self.desk.settle(hashes)
+    def done(self, unit: int, hashes: list[str]) -> None:
+        """Tell the coordinator that a unit, and the answers for hashes, are in the ledger."""
+        self.coordinator.done(unit, hashes)
 
     def close(self) -> None:
         """End all workers."""
@@ -131,13 +131,13 @@ class LocalEngine:
         its.close()
         return _Worker(process, mine)
 
-    def _hand_over(self, worker: _Worker, unit: Unit) -> None:
+    def _hand_over(self, worker: _Worker, unit: WorkUnit) -> None:
         worker.unit = unit
         # A worker that has died meanwhile is met when its pipe is read.
         with suppress(OSError):
             worker.pipe.send_bytes(unit.to_json().encode())
 
-    def _replace(self, worker: _Worker, again: deque[Unit]) -> None:
+    def _replace(self, worker: _Worker, again: deque[WorkUnit]) -> None:
         worker.process.kill()
         worker.process.join()
         worker.pipe.close()
@@ -153,17 +153,17 @@ class LocalEngine:
 
 
 @dataclass
-class _PipeDesk:
-    """The desk as a worker sees it: at the other end of the pipe."""
+class _PipedCoordinator:
+    """The coordinator as a worker sees it: at the other end of the pipe."""
 
     pipe: Connection
 
-    def begin(self, unit: int) -> Orders:
+    def begin(self, unit: int) -> UnitInstructions:
         careful, given_up = self._ask("begin", unit)
-        return Orders(careful, [(place, sha256) for place, sha256 in given_up])
+        return UnitInstructions(careful, [(place, sha256) for place, sha256 in given_up])
 
-    def hand(self, unit: int, place: int, sha256: str | None) -> None:
-        self.pipe.send_bytes(json.dumps(["hand", unit, place, sha256]).encode())
+    def announce(self, unit: int, place: int, sha256: str | None) -> None:
+        self.pipe.send_bytes(json.dumps(["announce", unit, place, sha256]).encode())
 
     def claim(self, unit: int, hashes: list[str]) -> list[bool]:
         return list(self._ask("claim", unit, hashes))
@@ -181,15 +181,15 @@ def _work(pipe: Connection, settings: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         try:
-            scorer = Scorer(ScanSettings.model_validate_json(settings))
+            scorer = UnitScorer(ScanSettings.model_validate_json(settings))
         except ValueError as error:
             pipe.send_bytes(json.dumps(["failed", str(error)]).encode())
             return
         pipe.send_bytes(json.dumps(["ready"]).encode())
-        desk = _PipeDesk(pipe)
+        coordinator = _PipedCoordinator(pipe)
         while True:
-            unit = Unit.from_json(pipe.recv_bytes())
-            rows = scorer.score(unit, desk)
+            unit = WorkUnit.from_json(pipe.recv_bytes())
+            rows = scorer.score(unit, coordinator)
             pipe.send_bytes(json.dumps(["rows", rows, resident_bytes()]).encode())
     except (EOFError, OSError):
         return  # The driver is gone.
