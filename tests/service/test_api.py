@@ -22,10 +22,10 @@ from pictures import encode, picture
 from signing import AI, CAMERA, SIGNER, identity, manifest, sign
 from unmask import Detector
 from unmask.picture.views import make_views
-from unmask.service.api.problems import KINDS, Problem
+from unmask.service.http.problems import KINDS, Problem
 from unmask.service.page.words import texts
-from unmask.service.safety.bodies import BodyLimits
-from unmask.service.safety.rates import Rates
+from unmask.service.http.bodies import BodyLimits
+from unmask.service.http.rates import Rates
 from unmask.service.store.keys import Keys
 
 V1 = "/v1/detections"

@@ -91,15 +91,19 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def with_settings(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_settings(
+    *, without: tuple[str, ...] = (), **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of this list.
 
     The command has two parameters more than a person sees: ``model``, a path or None, and
     ``settings``, the `DetectorSettings` that the options amount to.
 
     Args:
+        without: Options that the command cannot have.
         defaults: Other defaults of single options, by name, as in ``faces=True``.
     """
+    options = {name: one for name, one in _OPTIONS.items() if name not in without}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, include_extras=True)
@@ -115,12 +119,12 @@ def with_settings(**defaults: Any) -> Callable[[Callable[..., None]], Callable[.
                 annotation=kind,
                 default=defaults.get(name, default),
             )
-            for name, (kind, default) in _OPTIONS.items()
+            for name, (kind, default) in options.items()
         ]
 
         @wraps(command)
         def run(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in _OPTIONS}
+            chosen = {name: given.pop(name) for name in options}
             with clean_errors():
                 model, settings = chosen.pop("model"), _settings(chosen)
             command(**given, model=model, settings=settings)

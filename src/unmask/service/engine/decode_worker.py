@@ -1,13 +1,14 @@
 """A decoding process: encoded pictures on standard input, views on standard output.
 
-It is started by `decoders.Decoders`, says `READY`, and from then on talks in plain frames, never
-in pickles: whatever a hostile picture makes of this process, its parent reads numbers and pixels
-from it and nothing else.
+It is started by `decoders.Decoders`, is told a `DecodeWork`, says `READY`, and from then on talks
+in plain frames, never in pickles: whatever a hostile picture makes of this process, its parent
+reads numbers and pixels from it and nothing else.
 
 A request is ``>BI`` (whether a preview is wanted, the picture's size) and the picture. An answer is
 ``>BI`` (status, the size of the rest) and the rest: a sentence where the status is not `OK`, else
-``>IIII`` (width, height, the views' size, the findings' size), the views, the findings on what the
-file says of itself as JSON, and the preview, a WebP.
+``>III`` (width, height, the findings' size), the views of each input of the model in turn, whose
+number follows from the picture's shape, the findings on what the file says of itself as JSON, and
+the preview, a WebP.
 """
 
 from __future__ import annotations
@@ -17,61 +18,49 @@ import json
 import resource
 import struct
 import sys
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from PIL import Image
+from pydantic import BaseModel
 
-from unmask.evidence.credentials import read_trust_list
+from unmask.detector.settings import DetectorSettings
 from unmask.evidence.inspect import inspect_bytes
-from unmask.picture.decode import Limits, Pixels, decode
+from unmask.picture.decode import Pixels, decode
 from unmask.picture.errors import PictureError, PictureTooLargeError
-from unmask.picture.views import ViewPlan, make_views
+from unmask.picture.views import ViewPlan, cut_views
+from unmask.service.engine.worker_process import limit_this_process, read_work
 
-REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">IIII")
+REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">III")
 READY = b"\x2a"
 OK, UNREADABLE, TOO_LARGE = range(3)
 PREVIEW_SIDE = 1024
-NO_PROVENANCE, ANY_SIGNER = "-", ""
-"""Given instead of a trust list: not to read what files say, or to let any signer decide."""
 _GRACE = 2
 
 
-class Work(NamedTuple):
-    """What is made of a picture.
+class DecodeWork(BaseModel):
+    """What is made of each picture, and what that may cost.
 
     Attributes:
-        plan: Which views are cut.
-        limits: What the picture may cost.
-        reads_provenance: Whether to read what the file says of itself.
-        trust: Root certificates in PEM of the signers that may decide; None for any.
+        plans: Which views are cut for each input of the model.
+        settings: How pictures are read.
+        seconds: Time a picture may take.
+        memory_mb: Address space of the process, in MiB.
     """
 
-    plan: ViewPlan
-    limits: Limits
-    reads_provenance: bool = True
-    trust: str | None = None
+    plans: dict[str, ViewPlan]
+    settings: DetectorSettings
+    seconds: float
+    memory_mb: int
 
 
 def main() -> None:
     """Set this process's limits and answer until standard input ends."""
-    plan = ViewPlan.model_validate_json(sys.argv[1])
-    max_bytes, max_pixels, memory, seconds = (int(argument) for argument in sys.argv[2:6])
-    trust = sys.argv[6]
-    work = Work(
-        plan,
-        Limits(max_bytes, max_pixels),
-        trust != NO_PROVENANCE,
-        None if trust in (NO_PROVENANCE, ANY_SIGNER) else read_trust_list(Path(trust)),
-    )
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # It has all the files it needs, and writes none.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    serve(sys.stdin.buffer, sys.stdout.buffer, work, seconds)
+    work = read_work(sys.stdin.buffer, DecodeWork)
+    limit_this_process(work.memory_mb)
+    serve(sys.stdin.buffer, sys.stdout.buffer, work)
 
 
-def serve(source: BinaryIO, sink: BinaryIO, work: Work, seconds: int) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, work: DecodeWork) -> None:
     """Answer requests from ``source`` on ``sink`` until it ends."""
     sink.write(READY)
     sink.flush()
@@ -80,7 +69,7 @@ def serve(source: BinaryIO, sink: BinaryIO, work: Work, seconds: int) -> None:
         data = source.read(size)
         # The parent keeps the time; this ends the process where the parent is gone.
         used = resource.getrusage(resource.RUSAGE_SELF)
-        allowed = int(used.ru_utime + used.ru_stime) + seconds + _GRACE
+        allowed = int(used.ru_utime + used.ru_stime + work.seconds) + 1 + _GRACE
         resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))
         try:
             status, body = OK, answer(data, work, preview=bool(preview))
@@ -94,15 +83,16 @@ def serve(source: BinaryIO, sink: BinaryIO, work: Work, seconds: int) -> None:
         sink.flush()
 
 
-def answer(data: bytes, work: Work, *, preview: bool) -> bytes:
+def answer(data: bytes, work: DecodeWork, *, preview: bool) -> bytes:
     """Decode one picture and return the body of its answer."""
-    pixels = decode(data, work.limits)
-    views = make_views(pixels, work.plan).tobytes()
+    settings = work.settings
+    pixels = decode(data, settings.limits)
+    views = b"".join(views.tobytes() for views in cut_views(pixels, work.plans).values())
     found = []
-    if work.reads_provenance:
-        found = inspect_bytes(data, trust=work.trust, limits=work.limits)
-    findings = json.dumps([one.to_json() for one in found]).encode() if found else b""
-    head = SHAPE.pack(pixels.shape[1], pixels.shape[0], len(views), len(findings))
+    if settings.provenance:
+        found = inspect_bytes(data, trust=settings.trust, limits=settings.limits)
+    findings = json.dumps([one.to_json() for one in found]).encode()
+    head = SHAPE.pack(pixels.shape[1], pixels.shape[0], len(findings))
     return head + views + findings + (make_preview(pixels) if preview else b"")
 
 
