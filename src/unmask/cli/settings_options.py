@@ -45,6 +45,31 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "promise": (
+        Annotated[
+            float | None,
+            _option(
+                min=0.001,
+                max=0.5,
+                help="Answer so often that this share of answers may be wrong, as the card has "
+                "it; its first promise if not given.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
+    "prior": (
+        Annotated[
+            float | None,
+            _option(
+                min=0.0001,
+                max=0.9999,
+                help="How common fakes are where the pictures come from, as in 0.05.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
     "calibration": (
         Annotated[
             CalibrationName | None,
@@ -91,19 +116,15 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def with_settings(
-    *, without: tuple[str, ...] = (), **defaults: Any
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_settings(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of this list.
 
     The command has two parameters more than a person sees: ``model``, a path or None, and
     ``settings``, the `DetectorSettings` that the options amount to.
 
     Args:
-        without: Options that the command cannot have.
         defaults: Other defaults of single options, by name, as in ``faces=True``.
     """
-    options = {name: one for name, one in _OPTIONS.items() if name not in without}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, include_extras=True)
@@ -119,12 +140,12 @@ def with_settings(
                 annotation=kind,
                 default=defaults.get(name, default),
             )
-            for name, (kind, default) in options.items()
+            for name, (kind, default) in _OPTIONS.items()
         ]
 
         @wraps(command)
         def run(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in options}
+            chosen = {name: given.pop(name) for name in _OPTIONS}
             with clean_errors():
                 model, settings = chosen.pop("model"), _settings(chosen)
             command(**given, model=model, settings=settings)
