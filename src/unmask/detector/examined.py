@@ -27,8 +27,9 @@ from unmask.picture.decode import (
     read_bytes,
 )
 from unmask.picture.errors import PictureError
+from unmask.picture.plain import is_plain
 from unmask.picture.views import PictureViews, View, cut_views, list_views
-from unmask.verdict.decide import Decision, decide
+from unmask.verdict.decide import Decision, PictureFacts, decide
 from unmask.verdict.verdict import FaceVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -132,17 +133,36 @@ class ExaminedPicture:
         return self._detector.model.answer([plain], maps=True)[0]
 
     @cached_property
+    def facts(self) -> PictureFacts:
+        """What is known of it besides the model's output; of its faces, nothing yet."""
+        height, width = self.pixels.shape[:2]
+        return PictureFacts(width, height, plain=is_plain(self.pixels))
+
+    @cached_property
     def decision(self) -> Decision:
         """What all that means."""
-        card = self._detector.model.card
-        return decide(card, self.output, self.evidence, self._detector.settings)
+        card, settings = self._detector.model.card, self._detector.settings
+        decision = decide(card, self.output, self.facts, self.evidence, settings)
+        # Faces have a say over ``real`` alone, and each costs an inference.
+        if decision.call != "real" or card.face_cut is None or decision.forced:
+            return decision
+        facts = self.facts._replace(face_p_fakes=self.face_p_fakes)
+        return decide(card, self.output, facts, self.evidence, settings)
 
     @cached_property
     def faces(self) -> tuple[FaceVerdict, ...] | None:
         """The faces, each judged by itself; None where nobody asked for them."""
-        if self._cut_faces is None:
-            return None
-        return judge_faces(self._cut_faces, self._detector.model, self._detector.scale)
+        return self._judged_faces if self._detector.settings.faces else None
+
+    @property
+    def face_p_fakes(self) -> list[float]:
+        """The p(fake) of each face that was judged by itself."""
+        return [face.p_fake for face in self._judged_faces if face.p_fake is not None]
+
+    @cached_property
+    def _judged_faces(self) -> tuple[FaceVerdict, ...]:
+        cut = self._cut_faces
+        return judge_faces(cut, self._detector.model, self._detector.scale) if cut else ()
 
     @cached_property
     def _cut_faces(self) -> CutFaces | None:
@@ -173,7 +193,7 @@ class ExaminedPicture:
         """
         started = time.perf_counter()
         try:
-            _ = self.views, self.evidence, self._cut_faces
+            _ = self.views, self.facts, self.evidence, self._cut_faces
         except PictureError as problem:
             self.name = problem.name or self.name
             return problem

@@ -20,8 +20,8 @@ from unmask.service.metrics import DETECTIONS
 from unmask.service.services import Services
 from unmask.service.store.outputs import StoredOutput
 from unmask.service.store.store import Detection, NewDetection
-from unmask.verdict.decide import DECIMALS, ReadingSettings, Scale, decide
-from unmask.verdict.verdict import Verdict
+from unmask.verdict.decide import DECIMALS, PictureFacts, ReadingSettings, Scale, decide
+from unmask.verdict.verdict import FaceVerdict, Verdict
 from unmask.video.read import video_kind
 
 UNCALIBRATED = "none"
@@ -64,7 +64,7 @@ async def answer_pictures(
         preview: Whether a small picture is wanted with each answer.
 
     Raises:
-        Problem: The model has no such calibration.
+        Problem: The model has no such calibration, or keeps no such promise.
         QueueFullError: There is no room for them now.
     """
     try:
@@ -173,15 +173,15 @@ def picture_result(
         fresh: The engine's answer; None where the store had it.
     """
     card, output = detector.model.card, stored.output
-    verdict = Verdict.of("", decide(card, output, stored.evidence, reading), stored.evidence)
-    fields = verdict.to_json()
+    scale = Scale.of(card, reading)
+    fields = _verdict(scale, stored, with_faces=detector.settings.faces).to_json()
     timings = fresh.timings if fresh else None
     return {
         "sha256": sha256,
         "width": stored.width,
         "height": stored.height,
         **{name: value for name, value in fields.items() if name not in NOT_IN_RESULTS},
-        **scale_result(Scale.of(card, reading)),
+        **scale_result(scale),
         "threshold": reading.threshold,
         "score": round(output.logit, DECIMALS),
         "views": _views(detector, stored),
@@ -207,7 +207,25 @@ def scale_result(scale: Scale) -> dict[str, Any]:
             "fake_from": round(scale.band.fake_from, DECIMALS),
         },
         "forced": scale.forced,
+        "promise": scale.settings.promise,
+        "prior": scale.settings.prior,
     }
+
+
+def _verdict(scale: Scale, stored: StoredOutput, *, with_faces: bool) -> Verdict:
+    """Read a stored output."""
+    faces = tuple(
+        FaceVerdict(
+            face.box,
+            face.score,
+            None if face.logit is None else float(scale.p_fake(face.logit)),
+        )
+        for face in stored.faces
+    )
+    judged = [face.p_fake for face in faces if face.p_fake is not None]
+    facts = PictureFacts(stored.width, stored.height, stored.plain, judged)
+    decision = decide(scale.card, stored.output, facts, stored.evidence, scale.settings)
+    return Verdict.of("", decision, stored.evidence, faces if with_faces else None)
 
 
 def _views(detector: Detector, stored: StoredOutput) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
         device: Where the model runs.
         threshold: Of requests that name none; None for the card's band.
         calibration: Of requests that name none; None for the card's own.
+        promise: Of requests that name none; None for the card's first.
+        prior: Of requests that name none; None for the card's own.
         tta: Whether to look at more views of each picture; slower, and there is no heatmap.
         data_dir: Where the database and kept pictures lie.
         database_url: An SQLAlchemy URL; empty for SQLite in ``data_dir``.
@@ -59,6 +61,7 @@ class Settings(BaseSettings):
         body_seconds: Time a request's body may take to arrive.
         provenance: Whether what a file says of itself is read, and heeded in the verdict.
         trust: Root certificates (PEM) of the signers whose credentials may decide; None for any.
+        faces: Whether faces are found, and each judged by itself.
         history: ``shared``: all who reach the service share one history, as fits one's own machine
             or a team behind a login. ``private``: each key, and each browser, sees its own.
         keep_results_days: Results older than this are deleted; 0 keeps them.
@@ -79,6 +82,8 @@ class Settings(BaseSettings):
     device: Device = "auto"
     threshold: float | None = Field(default=None, ge=0, le=1)
     calibration: CalibrationName | None = None
+    promise: float | None = Field(default=None, gt=0, lt=1)
+    prior: float | None = Field(default=None, gt=0, lt=1)
     tta: bool = False
     data_dir: Path = Field(default_factory=lambda: user_data_path("unmask"))
     database_url: str = ""
@@ -100,6 +105,7 @@ class Settings(BaseSettings):
     body_seconds: float = Field(default=60, gt=0)
     provenance: bool = True
     trust: Path | None = None
+    faces: bool = False
     history: Literal["shared", "private"] = "shared"
     keep_results_days: float = Field(default=0, ge=0)
     keep_pictures: bool = False

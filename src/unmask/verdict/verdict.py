@@ -11,7 +11,7 @@ from typing import Any
 
 from unmask.evidence.finding import Finding
 from unmask.model.card import Band
-from unmask.verdict.decide import DECIMALS, Call, DecidedBy, Decision
+from unmask.verdict.decide import DECIMALS, Call, DecidedBy, Decision, Reason
 
 
 def _out(about: str, *, csv: bool = False) -> dict[str, Any]:
@@ -59,6 +59,7 @@ class Verdict:
         category_confidence: Probability in [0, 1] of the likeliest category.
         error: One sentence that says why there is no answer.
         decided_by: ``pixels``, ``credential`` or ``metadata``: what the verdict rests on.
+        reason: Why the verdict is ``unsure``; None where it is not.
         evidence: What the file says of itself, the strongest first.
         faces: The faces found, the surest first; None where nobody asked for them.
         milliseconds: Time spent on the picture: reading, decoding and its share of the inference.
@@ -83,6 +84,9 @@ class Verdict:
         default=None, metadata=_out("one sentence that says why there is no answer", csv=True)
     )
     decided_by: DecidedBy | None = field(default=None, metadata=_out("what the verdict rests on"))
+    reason: Reason | None = field(
+        default=None, metadata=_out("what keeps the verdict unsure, where it is")
+    )
     evidence: tuple[Finding, ...] = field(default=(), metadata=_out("what the file says of itself"))
     faces: tuple[FaceVerdict, ...] | None = field(
         default=None, metadata=_out("each face by itself; absent where nobody asked for them")
@@ -109,6 +113,7 @@ class Verdict:
             category=decision.category,
             category_confidence=decision.category_confidence,
             decided_by=decision.decided_by,
+            reason=decision.reason,
             evidence=evidence,
             faces=faces,
             milliseconds=milliseconds,

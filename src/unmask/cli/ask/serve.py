@@ -28,7 +28,7 @@ _STOP_SECONDS = 60
 _SETTINGS = {"max_megabytes": "max_file_mb"}
 
 
-@with_settings(without=("faces",), max_megabytes=20.0)
+@with_settings(max_megabytes=20.0)
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -201,10 +201,11 @@ def _settings(context: typer.Context | None = None) -> Settings:
 
     from unmask.service.settings import Settings
 
-    for option, value in context.params.items() if context else ():
-        name, source = _SETTINGS.get(option, option), context.get_parameter_source(option)
-        if source and source.name == "COMMANDLINE" and name in Settings.model_fields:
-            os.environ[f"UNMASK_{name.upper()}"] = str(value)
+    if context is not None:
+        for option, value in context.params.items():
+            name, source = _SETTINGS.get(option, option), context.get_parameter_source(option)
+            if source and source.name == "COMMANDLINE" and name in Settings.model_fields:
+                os.environ[f"UNMASK_{name.upper()}"] = str(value)
     try:
         return Settings()
     except ValidationError as error:

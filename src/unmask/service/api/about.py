@@ -44,6 +44,8 @@ class ModelOut(BaseModel):
     threshold: float = Field(description="from this p_fake on a call of fake is the likelier one")
     band: BandOut
     most_wrong: float | None = Field(description="share of wrong answers the band keeps to")
+    promises: list[float] = Field(description="shares for which the model has a band")
+    prior: float = Field(description="how common fakes were where it was calibrated")
     licence: str
     intended_use: str
     test: list[dict[str, Any]] = Field(description="figures on the test split, overall first")
@@ -67,7 +69,7 @@ async def model(request: Request) -> ModelOut:
 def model_out(services: Services) -> ModelOut:
     """Return what `/v1/model` says."""
     card, settings = services.card, services.settings
-    band = card.bands[0]
+    band = services.detector.scale.band
     return ModelOut(
         name=card.name,
         created=card.created,
@@ -75,11 +77,13 @@ def model_out(services: Services) -> ModelOut:
         categories=list(card.categories),
         calibrations=sorted({card.calibration.kind, *card.alternatives, "none"}),
         default_calibration=settings.calibration or card.calibration.kind,
-        threshold=card.threshold,
+        threshold=services.detector.scale.threshold,
         band=BandOut(
             real_below=round(band.real_below, DECIMALS), fake_from=round(band.fake_from, DECIMALS)
         ),
         most_wrong=band.most_wrong,
+        promises=[one.most_wrong for one in card.bands if one.most_wrong is not None],
+        prior=card.prior,
         licence=card.licence,
         intended_use=card.intended_use,
         test=[figure.model_dump() for figure in card.test[:1]],

@@ -71,6 +71,14 @@ async def create(
         float | None,
         Query(ge=0, le=1, description="call fake from this p_fake on, and nothing unsure"),
     ] = None,
+    promise: Annotated[
+        float | None,
+        Query(gt=0, lt=1, description="share of wrong answers to keep to, as the card has it"),
+    ] = None,
+    prior: Annotated[
+        float | None,
+        Query(gt=0, lt=1, description="how common fakes are where the pictures come from"),
+    ] = None,
 ) -> DetectionsOut:
     """Send pictures as multipart/form-data in a field called `file`, once or several times.
 
@@ -83,7 +91,9 @@ async def create(
         uploads = await uploads_in(form, services.settings)
     if len(uploads) > 1:
         caller.admit(services, len(uploads) - 1)
-    asked = {"calibration": calibration, "threshold": threshold}
+    asked = {
+        "calibration": calibration, "threshold": threshold, "promise": promise, "prior": prior,
+    }  # fmt: skip
     reading = services.detector.settings.model_copy(
         update={name: value for name, value in asked.items() if value is not None}
     )

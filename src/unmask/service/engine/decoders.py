@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import struct
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import TypeAdapter
 
+from unmask.detector.face_views import MOST_JUDGED, CutFaces
 from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
+from unmask.faces.finder import Face
+from unmask.model.card import ModelCard
 from unmask.picture.errors import PictureError, PictureTooLargeError
 from unmask.picture.views import MOST_PIECES, PictureViews, ViewPlan, Views, plan_views
 from unmask.service.engine import decode_worker as worker
 from unmask.service.engine.worker_process import command, options, pack_work
 
 _START_SECONDS = 30
-# Beside its views an answer has a small preview and findings, whose fields are cut short.
+# Beside views an answer has a small preview and findings, whose fields are cut short.
 _MOST_BESIDE = 16 * 2**20
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
 _BROKEN = "The picture broke its decoder and cannot be read."
 _BUFFER = 2**20
 # One thread a worker: there are as many workers as are to run at a time.
@@ -37,14 +38,18 @@ class DecodedPicture:
         views: What the model is to be shown.
         width: Of the whole picture, upright, in pixels.
         height: Of the whole picture, upright, in pixels.
+        plain: Whether there is nothing to see on it.
         evidence: What the file says of itself, the strongest first.
+        faces: Its faces, and the views of those that can be judged.
         preview: A small WebP without metadata; empty where none was asked for.
     """
 
     views: PictureViews
     width: int
     height: int
+    plain: bool
     evidence: tuple[Finding, ...]
+    faces: CutFaces
     preview: bytes
 
 
@@ -57,23 +62,28 @@ class Decoders:
 
     def __init__(
         self,
+        card: ModelCard,
         plans: Mapping[str, ViewPlan],
         settings: DetectorSettings,
         *,
         count: int,
         seconds: float,
         memory_mb: int,
+        finds_faces: bool = False,
     ) -> None:
-        self._plans, self._seconds = dict(plans), seconds
+        self._plans, self._face_plans, self._seconds = dict(plans), card.inputs, seconds
         self._max_pixels = settings.limits.max_pixels
-        # A strip has the most views.
-        self._most = _MOST_BESIDE + sum(
-            _view_count(1, 4 * MOST_PIECES, plan) * plan.size**2 * 3 for plan in plans.values()
-        )
+        self._most = _MOST_BESIDE + _most_bytes(self._plans)
+        self._most += MOST_JUDGED * _most_bytes(self._face_plans)
         self._command = command(worker.__name__)
         self._work = pack_work(
             worker.DecodeWork(
-                plans=self._plans, settings=settings, seconds=seconds, memory_mb=memory_mb
+                card=card,
+                plans=self._plans,
+                settings=settings,
+                finds_faces=finds_faces,
+                seconds=seconds,
+                memory_mb=memory_mb,
             )
         )
         self._count = count
@@ -135,16 +145,20 @@ class Decoders:
         width, height, said = worker.SHAPE.unpack_from(body)
         if not 0 < width * height <= self._max_pixels:
             raise ValueError("No picture of this size may be decoded.")
-        start = worker.SHAPE.size
-        views: dict[str, Views] = {}
-        for name, plan in self._plans.items():
-            shape = (_view_count(height, width, plan), plan.size, plan.size, 3)
-            one = np.frombuffer(body, np.uint8, int(np.prod(shape)), start)
-            views[name] = one.reshape(shape)
-            start += len(one)
-        findings, preview = body[start : start + said], body[start + said :]
-        evidence = _FINDINGS.validate_json(findings)
-        return DecodedPicture(views, width, height, evidence, preview)
+        start = worker.SHAPE.size + said
+        notes = worker.PictureNotes.model_validate_json(body[worker.SHAPE.size : start])
+        counts = [_view_count(height, width, plan) for plan in self._plans.values()]
+        views, start = _take_views(body, start, self._plans, counts)
+        of_faces: dict[int, PictureViews] = {}
+        for place, face in enumerate(notes.faces):
+            if face.views is not None:
+                of_faces[place], start = _take_views(body, start, self._face_plans, face.views)
+        faces = CutFaces([Face(face.box, face.score) for face in notes.faces], of_faces)
+        if len(of_faces) > MOST_JUDGED:
+            raise ValueError("So many faces are not judged.")
+        return DecodedPicture(
+            views, width, height, notes.plain, notes.evidence, faces, body[start:]
+        )
 
     async def _spawn(self) -> Process:
         started = options()
@@ -190,6 +204,33 @@ async def _ask(process: Process, data: bytes, preview: bool, most: int) -> tuple
     return status, await source.readexactly(size)
 
 
+def _take_views(
+    body: bytes, start: int, plans: Mapping[str, ViewPlan], counts: Sequence[int]
+) -> tuple[PictureViews, int]:
+    """Return the views that start at a place, as many as are counted, and where they end.
+
+    Raises:
+        ValueError: They are not there, or are not as many as can be.
+    """
+    views: dict[str, Views] = {}
+    for (name, plan), count in zip(plans.items(), counts, strict=True):
+        if not 1 <= count <= _most_views(plan):
+            raise ValueError("No picture has so many views.")
+        shape = (count, plan.size, plan.size, 3)
+        flat = np.frombuffer(body, np.uint8, int(np.prod(shape)), start)
+        views[name] = flat.reshape(shape)
+        start += len(flat)
+    return views, start
+
+
 def _view_count(height: int, width: int, plan: ViewPlan) -> int:
     """Return how many views a picture of this shape has, also under test-time augmentation."""
     return (len(plan_views(height, width, plan)) + plan.crops * len(plan.scales)) * (1 + plan.flips)
+
+
+def _most_views(plan: ViewPlan) -> int:
+    return _view_count(1, 4 * MOST_PIECES, plan)  # A strip has the most.
+
+
+def _most_bytes(plans: Mapping[str, ViewPlan]) -> int:
+    return sum(3 * _most_views(plan) * plan.size**2 for plan in plans.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from unmask.service.engine.batcher import Batcher
 from unmask.service.engine.decoders import Decoders
 from unmask.service.metrics import BATCH_SIZE, DECODER_DEATHS, PENDING
 from unmask.service.settings import Settings
-from unmask.service.store.outputs import StoredOutput
+from unmask.service.store.outputs import StoredFace, StoredOutput
 
 
 class QueueFullError(Exception):
@@ -57,11 +58,13 @@ class PictureEngine:
         self._most = settings.queue
         self._pending = 0
         self._decoders = Decoders(
+            self._model.card,
             self._plans,
             detector.settings,
             count=settings.decoders,
             seconds=settings.decode_seconds,
             memory_mb=settings.decode_memory_mb,
+            finds_faces=detector.finder is not None,
         )
         self._batcher = Batcher(
             self._run, most=settings.batch_size, wait=settings.batch_wait_ms / 1000
@@ -113,10 +116,27 @@ class PictureEngine:
         finally:
             DECODER_DEATHS.inc(self._decoders.deaths - deaths)
         decode_ms = 1000 * (time.perf_counter() - started)
-        batched = await self._batcher.submit(decoded.views)
+        # All faces, also where the picture is called fake at once: another reading of what is
+        # stored may call it real, and then they have a say.
+        cut = decoded.faces
+        batched, *of_faces = await asyncio.gather(
+            self._batcher.submit(decoded.views),
+            *(self._batcher.submit(views) for views in cut.views.values()),
+        )
         BATCH_SIZE.observe(batched.size)
+        logits = {place: one.answer.logit for place, one in zip(cut.views, of_faces, strict=True)}
         return AnsweredPicture(
-            StoredOutput(decoded.width, decoded.height, batched.answer, decoded.evidence),
+            StoredOutput(
+                decoded.width,
+                decoded.height,
+                batched.answer,
+                decoded.plain,
+                decoded.evidence,
+                tuple(
+                    StoredFace(face.box, face.score, logits.get(place))
+                    for place, face in enumerate(cut.faces)
+                ),
+            ),
             EngineTimings(decode_ms, 1000 * batched.waited, 1000 * batched.ran),
             decoded.preview,
         )

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,28 @@ from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
 from unmask.model.card import ModelCard
 from unmask.model.model import ModelOutput
+from unmask.verdict.decide import ReadingSettings
 
 _FORM = 3
 """Of what is stored; another one makes all that was stored before be asked anew."""
 _COSTS = {"device", "limits"}
-_READING = {"threshold", "calibration"}
+_READING = set(ReadingSettings.model_fields)
 _VIDEO = b"video"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFace:
+    """A face that was found in a picture.
+
+    Attributes:
+        box: Left, top, right and bottom edge, in pixels of the upright picture.
+        score: How sure the detector of faces is, in [0, 1].
+        logit: What the model says of it; None where it is too small to be judged.
+    """
+
+    box: tuple[int, int, int, int]
+    score: float
+    logit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +51,17 @@ class StoredOutput:
         width: Of the upright picture, in pixels.
         height: Of the upright picture, in pixels.
         output: What the model said.
+        plain: Whether there is nothing to see on it.
         evidence: What the file says of itself, the strongest first.
+        faces: The faces, the surest first; none where nobody looked for them.
     """
 
     width: int
     height: int
     output: ModelOutput
+    plain: bool = False
     evidence: tuple[Finding, ...] = ()
+    faces: tuple[StoredFace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,8 @@ class StoredVideo:
 
 def output_key(card: ModelCard, settings: DetectorSettings) -> str:
     """Return a name for all that a picture's output depends on beside the file: 64 hex digits."""
-    return _hashed(card.sha256, settings.model_dump_json(exclude=_COSTS | _READING))
+    told = settings.model_dump_json(exclude=_COSTS | _READING)
+    return _hashed(card.sha256, told, "faces have a say" if card.face_cut is not None else "")
 
 
 def video_key(card: ModelCard, settings: DetectorSettings, sampling: str) -> str:
@@ -71,14 +92,18 @@ def pack(stored: StoredOutput | StoredVideo) -> bytes:
     if isinstance(stored, StoredVideo):
         return _VIDEO + zlib.compress(json.dumps(stored.finding).encode())
     output = stored.output
-    said = json.dumps([one.to_json() for one in stored.evidence]).encode()
+    rest = {
+        "plain": stored.plain,
+        "evidence": [one.to_json() for one in stored.evidence],
+        "faces": [asdict(face) for face in stored.faces],
+    }
     arrays: dict[str, NDArray[Any]] = {
         "form": np.array(_FORM),
         "size": np.array([stored.width, stored.height], dtype=np.int32),
         "logit": np.array(output.logit),
         "category_logits": output.category_logits,
         "view_logits": output.view_logits,
-        "evidence": np.frombuffer(said, np.uint8),
+        "rest": np.frombuffer(json.dumps(rest).encode(), np.uint8),
     }
     if output.graphic_logit is not None:
         arrays["graphic_logit"] = np.array(output.graphic_logit)
@@ -105,8 +130,15 @@ def unpack(data: bytes) -> StoredOutput | None:
         graphic_logit=None if graphic is None else float(graphic),
         maps=None if maps is None else maps.astype(np.float32),
     )
-    evidence = json.loads(arrays["evidence"].tobytes())
-    return StoredOutput(width, height, output, tuple(Finding(**one) for one in evidence))
+    rest = json.loads(arrays["rest"].tobytes())
+    return StoredOutput(
+        width,
+        height,
+        output,
+        rest["plain"],
+        tuple(Finding(**one) for one in rest["evidence"]),
+        tuple(StoredFace(**one | {"box": tuple(one["box"])}) for one in rest["faces"]),
+    )
 
 
 def unpack_video(data: bytes) -> StoredVideo:
