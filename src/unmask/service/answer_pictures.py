@@ -12,6 +12,7 @@ from typing import Any
 from unmask.detector.detector import Detector
 from unmask.model.card import ModelError
 from unmask.picture.errors import PictureError, PictureTooLargeError
+from unmask.picture.kind import video_kind
 from unmask.picture.views import list_views
 from unmask.service.engine.picture_engine import AnsweredPicture
 from unmask.service.http.problems import BAD_FIELD, NOT_A_PICTURE, TOO_LARGE, Problem
@@ -22,7 +23,6 @@ from unmask.service.store.outputs import StoredOutput
 from unmask.service.store.store import Detection, NewDetection
 from unmask.verdict.decide import DECIMALS, PictureFacts, ReadingSettings, Scale, decide
 from unmask.verdict.verdict import FaceVerdict, Verdict
-from unmask.video.read import video_kind
 
 UNCALIBRATED = "none"
 NOT_IN_RESULTS = ("path", "error")

@@ -78,7 +78,7 @@ async def answer_video(
         "sha256": sha256,
         "sampling": sampling,
         **scale_result(scale),
-        "threshold": round(scale.threshold, DECIMALS),
+        "threshold": round(scale.shown_threshold, DECIMALS),
         "model": {"name": card.name, "sha256": card.sha256},
         "from_store": known is not None,
         "total_ms": round(1000 * (time.perf_counter() - started), 2),

@@ -101,9 +101,7 @@ class DetectionOut(_PictureVerdict):
     threshold: float | None = Field(description="as asked for; null where the band decided")
     band: BandOut
     forced: bool = Field(False, description="whether a threshold left no room for unsure")
-    promise: float | None = Field(
-        None, description="share of wrong answers asked for"
-    )
+    promise: float | None = Field(None, description="share of wrong answers asked for")
     prior: float | None = Field(None, description="how common fakes were said to be")
     score: float | None = Field(None, description="the model's logit, which is calibrated")
     views: list[ViewOut]
@@ -135,9 +133,7 @@ class VideoOut(VideoFinding):
     calibrated: bool
     band: BandOut
     forced: bool = Field(False, description="whether a threshold left no room for unsure")
-    promise: float | None = Field(
-        None, description="share of wrong answers asked for"
-    )
+    promise: float | None = Field(None, description="share of wrong answers asked for")
     prior: float | None = Field(None, description="how common fakes were said to be")
     threshold: float = Field(description="from this p_fake on a frame looks rather fake")
     model: ModelName

@@ -13,13 +13,11 @@ whose number is in the notes, and the preview, a WebP.
 
 from __future__ import annotations
 
-import io
 import resource
 import struct
 import sys
 from typing import BinaryIO
 
-from PIL import Image
 from pydantic import BaseModel, Field
 
 from unmask.detector.face_views import CutFaces, find_and_cut
@@ -28,9 +26,10 @@ from unmask.evidence.finding import Finding
 from unmask.evidence.inspect import inspect_bytes
 from unmask.faces.finder import FaceFinder
 from unmask.model.card import ModelCard
-from unmask.picture.decode import Pixels, decode
+from unmask.picture.decode import decode
 from unmask.picture.errors import PictureError, PictureTooLargeError
 from unmask.picture.plain import is_plain
+from unmask.picture.thumbnail import thumbnail
 from unmask.picture.views import PictureViews, ViewPlan, cut_views
 from unmask.service.engine.worker_process import limit_this_process, read_work
 
@@ -135,22 +134,13 @@ def answer(data: bytes, work: DecodeWork, finder: FaceFinder | None, *, preview:
             SHAPE.pack(pixels.shape[1], pixels.shape[0], len(said)),
             said,
             *(array.tobytes() for one in views for array in one.values()),
-            make_preview(pixels) if preview else b"",
+            thumbnail(pixels, PREVIEW_SIDE, "WEBP") if preview else b"",
         )
     )
 
 
 def _counts(views: PictureViews | None) -> tuple[int, ...] | None:
     return None if views is None else tuple(len(array) for array in views.values())
-
-
-def make_preview(pixels: Pixels) -> bytes:
-    """Return a small WebP made from pixels alone: no metadata of the file can be in it."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

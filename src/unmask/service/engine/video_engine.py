@@ -19,7 +19,7 @@ from unmask.service.engine.worker_process import command, options, pack_work
 from unmask.service.metrics import DECODER_DEATHS, PENDING_VIDEOS
 from unmask.service.settings import Settings
 from unmask.verdict.decide import Call, DecidedBy
-from unmask.video.read import DEFAULT_VIDEO_LIMITS, VideoLimits
+from unmask.video.read import VideoLimits
 from unmask.video.sample import Sampling
 
 _MOST_SAID = 16 * 2**20
@@ -98,7 +98,9 @@ class VideoEngine:
     """Judges videos; more than may wait are refused."""
 
     def __init__(self, settings: Settings, judging: DetectorSettings) -> None:
-        self._settings, self._judging = settings, judging
+        self._settings = settings
+        # Faces are always followed.
+        self._judging = judging.model_copy(update={"faces": True})
         self._room = asyncio.Semaphore(settings.video_workers)
         self._pending = 0
         self._alive: set[Process] = set()
@@ -141,11 +143,7 @@ class VideoEngine:
             model=settings.model and settings.model.absolute(),
             settings=self._judging,
             sampling=sampling,
-            limits=VideoLimits(
-                max_bytes=settings.max_video_bytes,
-                max_pixels=min(self._judging.limits.max_pixels, DEFAULT_VIDEO_LIMITS.max_pixels),
-                max_time=settings.video_seconds,
-            ),
+            limits=VideoLimits(max_bytes=settings.max_video_bytes, max_time=settings.video_seconds),
             memory_mb=settings.video_memory_mb,
         )
         async with self._room:
