@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from clips import clip, frames, sound
 from conftest import HOST, Clients
 from pictures import encode, picture
+from servers import Server
 from signing import AI, identity, manifest, sign
 from test_api import check_problem
 from unmask.detector.settings import DetectorSettings
@@ -57,6 +58,13 @@ def test_the_answer_is_that_of_the_command_line(first: dict[str, Any]) -> None:
         assert first[field] == expected[field], field
     assert first["from_store"] is False
     assert first["category"] == "video"
+
+
+def test_a_real_server_hands_the_file_on(server: Server, first: dict[str, Any]) -> None:
+    """Its event loop is another one than that of the other tests."""
+    answer = server.post(("clip.mp4", CLIP), path=V1)
+    assert answer.status == 201, answer.body
+    assert answer.json["timeline"] == first["timeline"]
 
 
 def test_pictures_of_moments_go_out_once_and_are_not_kept(
