@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unmask.model.calibration import CalibrationName
-from unmask.picture.kind import looks_like_picture
+from unmask.picture.find import stands_for
 
 CalibrationOption = Annotated[
     CalibrationName | None,
@@ -68,19 +66,8 @@ def check_output(option: str, path: Path | None, inputs: Iterable[str | Path]) -
     Raises:
         ValueError: It is one of the inputs, or one of the pictures that they stand for.
     """
-    if path is None or not path.exists():
-        return
-    for given in map(str, inputs):
-        if os.path.isdir(given):
-            within = path.resolve().is_relative_to(Path(given).resolve())
-            same = within and path.is_file() and looks_like_picture(str(path))
-        elif os.path.lexists(given):
-            same = os.path.exists(given) and path.samefile(given)
-        else:
-            matching = glob.iglob(given, recursive=True) if glob.has_magic(given) else ()
-            same = any(os.path.exists(one) and path.samefile(one) for one in matching)
-        if same:
-            raise ValueError(f"{option} {path} would overwrite an input.")
+    if path and path.exists() and any(stands_for(str(given), path) for given in inputs):
+        raise ValueError(f"{option} {path} would overwrite an input.")
 
 
 def bounds(numbers: str, option: str) -> tuple[int, int]:

@@ -166,15 +166,16 @@ class ExaminedPicture:
     @cached_property
     def faces(self) -> tuple[FaceVerdict, ...] | None:
         """The faces, each judged by itself; None where nobody asked for them."""
-        return self._judged_faces if self._detector.settings.faces else None
+        return self.judged_faces if self._detector.settings.faces else None
 
     @property
     def face_p_fakes(self) -> list[float]:
         """The p(fake) of each face that was judged by itself."""
-        return [face.p_fake for face in self._judged_faces if face.p_fake is not None]
+        return [face.p_fake for face in self.judged_faces if face.p_fake is not None]
 
     @cached_property
-    def _judged_faces(self) -> tuple[FaceVerdict, ...]:
+    def judged_faces(self) -> tuple[FaceVerdict, ...]:
+        """The faces, also where they have a say and nobody asked for them."""
         cut = self._cut_faces
         return judge_faces(cut, self._detector.model, self._detector.scale) if cut else ()
 

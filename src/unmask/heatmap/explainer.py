@@ -103,9 +103,7 @@ def _logits(output: ModelOutput) -> list[float]:
     return [output.logit, *output.category_logits.tolist()]
 
 
-def _row(
-    output: ModelOutput, head: str, category: str | None, categories: tuple[str, ...]
-) -> int:
+def _row(output: ModelOutput, head: str, category: str | None, categories: tuple[str, ...]) -> int:
     """Return which of the logits, the fake one first, is to be explained."""
     if head == "fake":
         return 0

@@ -53,7 +53,9 @@ def occlusion_map(
     longer = max(height, width)
     # A part has at least two pixels a side, so that it has quarters.
     count = max(1, min(GRID, longer // 2))
-    rows, columns = (max(1, min(round(count * side / longer), side // 2)) for side in (height, width))
+    rows, columns = (
+        max(1, min(round(count * side / longer), side // 2)) for side in (height, width)
+    )
     blurred = _blur(pixels, rows, columns)
     before = logit_of(whole)
 

@@ -70,9 +70,7 @@ class Model(ABC):
         """By which methods its answers can be explained, the best first."""
         return ("cam", "occlusion") if self.has_maps else ("occlusion",)
 
-    def explain_views(
-        self, views: PictureViews, head_row: int, method: str
-    ) -> NDArray[np.float32]:
+    def explain_views(self, views: PictureViews, head_row: int, method: str) -> NDArray[np.float32]:
         """Say where a logit comes from, by a method that is the model's own.
 
         Args:

@@ -6,6 +6,7 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from unmask.picture.decode import DEFAULT_LIMITS
 from unmask.picture.errors import PictureError
@@ -35,6 +36,22 @@ def find_pictures(names: Iterable[str]) -> Iterator[Found]:
             yield from _matching(name)
         else:
             yield name
+
+
+def stands_for(name: str, path: Path) -> bool:
+    """Say whether a name stands for a file that exists, alone or with others.
+
+    Args:
+        name: As `find_pictures` takes it.
+        path: The file.
+    """
+    if os.path.isdir(name):
+        within = path.resolve().is_relative_to(Path(name).resolve())
+        return within and path.is_file() and looks_like_picture(str(path))
+    if os.path.lexists(name):
+        return os.path.exists(name) and path.samefile(name)
+    matching = glob.iglob(name, recursive=True) if glob.has_magic(name) else ()
+    return any(os.path.exists(one) and path.samefile(one) for one in matching)
 
 
 def _matching(pattern: str) -> Iterator[Found]:

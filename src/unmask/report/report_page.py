@@ -85,6 +85,7 @@ def _verdict(report: Report, found: Verdict | VideoVerdict) -> str:
     if isinstance(found, VideoVerdict) and found.interval:
         low, high = found.interval
         spread = f" ({low:.4f} to {high:.4f} had other frames been looked at)"
+    reason = f" What keeps it unsure: {found.reason}." if found.reason else ""
     cuts = report.scale.band
     band = (
         f"Under {cuts.real_below:.4f} pixels are called real, from {cuts.fake_from:.4f} on "
@@ -95,7 +96,7 @@ def _verdict(report: Report, found: Verdict | VideoVerdict) -> str:
     return (
         f'<div class="verdict {call}"><b>{_CALLS[call]}</b>'
         f"p(fake) from the pixels: {p_fake:.4f}{spread}. {band} "
-        f"{_RESTS_ON[found.decided_by or 'pixels']}</div>"
+        f"{_RESTS_ON[found.decided_by or 'pixels']}{reason}</div>"
     )
 
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from unmask.picture.decode import SUFFIXES
 from unmask.picture.errors import PictureError
-from unmask.picture.find import find_pictures, is_picture
+from unmask.picture.find import find_pictures
+from unmask.picture.kind import is_picture
 from unmask.scan.items import Item, printable_path
 from unmask.scan.read import is_url, open_parquet, picture_column
 

@@ -44,9 +44,10 @@ CATEGORY_OTHER = "other"
 DECIMALS = 4
 """Of every probability that goes out."""
 Reason = Literal[
-    "nothing to see", "too small", "no photograph", "a face looks made", "between the cuts"
-]
-"""What keeps an answer ``unsure``."""
+    "nothing to see", "too small", "no photograph", "a face looks made", "a stretch looks made",
+    "between the cuts",
+]  # fmt: skip
+"""What keeps an answer ``unsure``; a stretch is one of a video."""
 SMALLEST_JUDGED = 64
 """Shorter side, in pixels, of the smallest picture that is judged."""
 
@@ -164,10 +165,13 @@ class Scale:
     @property
     def shown_threshold(self) -> float:
         """`threshold` on the scale of p(fake), where that is not the card's own."""
-        own, shown = self.card.calibration, self.calibration
+        own = self.card.calibration
+        shown = self.card.calibration_by(self.settings.calibration)
         if self.forced or shown is own:
             return self.threshold
-        return float(shown(np.array(_logit_at(own, self.threshold))))
+        odds = _prior_odds(self.card, self.settings)
+        logit = _logit_at(own, _at_odds(self.threshold, 1 / odds))
+        return float(_at_odds(shown(np.array(logit)), odds))
 
     def p_fake(self, logits: Logits | float) -> Probabilities:
         """Return p(fake) to four decimals, for pooled logits of any shape."""

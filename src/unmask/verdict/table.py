@@ -80,6 +80,8 @@ def evidence_lines(verdict: Verdict) -> list[str]:
     for face in verdict.faces or ():
         judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.4f}"
         lines.append(f"{printable(verdict.path)}: face at {face.box}: {judged}")
+    if verdict.reason not in (None, "between the cuts"):
+        lines.append(f"{printable(verdict.path)}: unsure: {verdict.reason}.")
     if verdict.decided_by in ("credential", "metadata"):
         lines.append(
             f"{printable(verdict.path)}: the verdict rests on the file's {verdict.decided_by}; "

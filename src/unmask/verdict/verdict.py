@@ -50,6 +50,14 @@ class Verdict:
     ``p_fake`` is what the pixels say and nothing else. ``verdict`` also heeds what the file says of
     itself, by the rules of `unmask.verdict.decide`; ``decided_by`` tells which of them it was.
 
+    Example::
+
+        from unmask import Detector, Verdict
+
+        found: Verdict = Detector().detect("photo.jpg")
+        print(found.verdict, found.p_fake, found.decided_by)
+        print(found.to_json())
+
     Attributes:
         path: The picture's name as it was given; ``-`` for standard input or a picture in memory.
         verdict: ``real``, ``fake`` or ``unsure``.

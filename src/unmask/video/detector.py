@@ -22,8 +22,8 @@ from unmask.model.model import ModelOutput
 from unmask.picture.decode import Pixels
 from unmask.picture.errors import PictureError
 from unmask.picture.thumbnail import thumbnail
-from unmask.verdict.decide import Call, decide, weigh
-from unmask.verdict.verdict import Verdict
+from unmask.verdict.decide import Call, PictureFacts, Reason, decide, weigh
+from unmask.verdict.verdict import FaceVerdict
 from unmask.video.frames import DEFAULT_VIDEO_LIMITS, Frame, Video, VideoLimits
 from unmask.video.pool import DEFAULT_POOL, POOLS, Pool, find_segments, pooled_interval
 from unmask.video.read import read_video
@@ -48,7 +48,8 @@ class _JudgedFrame(NamedTuple):
     frame: Frame
     pixels: Pixels
     output: ModelOutput
-    verdict: Verdict
+    faces: tuple[FaceVerdict, ...]
+    plain: bool
 
 
 class VideoDetector:
@@ -103,29 +104,38 @@ class VideoDetector:
         tracker, moments = Tracker(), _Moments()
         outputs: list[ModelOutput] = []
         frames: list[FrameVerdict] = []
-        shape = (0, 0)
-        for frame, pixels, output, said in self._judged(video, progress):
-            p_fake, faces = said.p_fake or 0.0, said.faces or ()
+        scale, shows_faces = self.detector.scale, self.detector.settings.faces
+        height, width, plain = 0, 0, True
+        for one in self._judged(video, progress):
+            at, faces, output = one.frame.time, one.faces, one.output
+            p_fake = float(scale.p_fake(output.logit))
             outputs.append(output)
-            frames.append(FrameVerdict(frame.time, frame.number, p_fake, output.logit, faces))
-            tracker.add(frame.time, [face.box for face in faces], [face.p_fake for face in faces])
-            moments.offer(frame.time, p_fake, pixels)
-            shape = pixels.shape[:2]
+            frames.append(
+                FrameVerdict(
+                    at, one.frame.number, p_fake, output.logit, faces if shows_faces else ()
+                )
+            )
+            tracker.add(at, [face.box for face in faces], [face.p_fake for face in faces])
+            moments.offer(at, p_fake, one.pixels)
+            height, width = one.pixels.shape[:2]
+            plain = plain and one.plain
         if not frames:
             raise PictureError("No frame of the video could be judged within its limits.")
-        scale = self.detector.scale
         logits = np.array([output.logit for output in outputs])
         judged = scale.judged(logits)
         times = np.array([frame.time for frame in frames])
         duration = video.duration or frames[-1].time
         end = min(duration, self._limits.max_seconds)
         pooled = self._pooled(outputs)
-        alone = decide(scale.card, pooled, (), scale.settings)
+        of_faces = [float(np.mean(track.p_fakes)) for track in tracker.tracks if track.p_fakes]
+        facts = PictureFacts(width, height, plain=plain, face_p_fakes=of_faces)
+        alone = decide(scale.card, pooled, facts, (), scale.settings)
         call: Call = alone.call
+        reason: Reason | None = alone.reason
         fake_from = scale.judged_band.fake_from
         if call == "real" and not alone.forced and find_segments(times, judged, fake_from, end):
             # A short fake in a long video hardly moves the mean.
-            call = "unsure"
+            call, reason = "unsure", "a stretch looks made"
             video.notes.append(_A_STRETCH)
         evidence = self._evidence(file, video)
         call, decided_by = weigh(call, evidence, forced=alone.forced)
@@ -138,13 +148,14 @@ class VideoDetector:
             interval=(low, high),
             pool=self._pool,
             decided_by=decided_by,
+            reason=reason if call == "unsure" else None,
             duration=duration,
-            width=shape[1],
-            height=shape[0],
+            width=width,
+            height=height,
             codec=video.codec,
             frames_judged=len(frames),
             segments=tuple(find_segments(times, judged, scale.threshold, end, p_fakes)),
-            tracks=tuple(tracker.tracks),
+            tracks=tuple(tracker.tracks) if shows_faces else (),
             moments=moments.found(),
             evidence=evidence,
             notes=tuple(dict.fromkeys(video.notes)),
@@ -160,8 +171,8 @@ class VideoDetector:
             examined = [self.detector.examine(one) for one in pixels]
             outputs = self.detector.model.answer([one.views for one in examined])
             for frame, one, picture, output in zip(batch, pixels, examined, outputs, strict=True):
-                picture.take(output, 0.0)
-                yield _JudgedFrame(frame, one, output, picture.verdict)
+                plain = picture.facts.plain
+                yield _JudgedFrame(frame, one, output, picture.judged_faces, plain)
             if progress:
                 progress(batch[-1].time, video.duration)
 

@@ -41,13 +41,12 @@ def read_video(file: str | Path | bytes, limits: VideoLimits = DEFAULT_VIDEO_LIM
 
 
 def _open(file: str | Path | bytes, limits: VideoLimits) -> BinaryIO:
-    if isinstance(file, bytes):
-        size, stream = len(file), io.BytesIO(file)
-    else:
-        try:
-            size, stream = Path(file).stat().st_size, Path(file).open("rb")  # type: ignore[assignment]
-        except OSError as error:
-            raise PictureError(f"The file could not be read: {error.strerror or error}.") from None
+    try:
+        stream = io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")  # noqa: SIM115
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+    except OSError as error:
+        raise PictureError(f"The file could not be read: {error.strerror or error}.") from None
     if size > limits.max_bytes:
         raise PictureError(
             f"The file is larger than the limit of {limits.max_bytes / 2**30:g} GiB."

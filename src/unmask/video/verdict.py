@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from unmask.evidence.finding import Finding
-from unmask.verdict.decide import DECIMALS
-from unmask.verdict.verdict import Call, DecidedBy, FaceVerdict
+from unmask.verdict.decide import DECIMALS, Call, DecidedBy, Reason
+from unmask.verdict.verdict import FaceVerdict
 from unmask.video.pool import Segment
 from unmask.video.track import Track
 
@@ -77,6 +77,7 @@ class VideoVerdict:
         interval: Where p_fake would lie, 19 times in 20, had other frames been looked at.
         pool: How the frames were pooled.
         decided_by: ``pixels``, ``credential`` or ``metadata``.
+        reason: Why the verdict is ``unsure``; None where it is not.
         duration: Seconds, up to the last decoded frame where the file does not say.
         width: Of an upright frame.
         height: Of an upright frame.
@@ -102,6 +103,9 @@ class VideoVerdict:
     )
     pool: str = field(default="", metadata=_out("how the frames were pooled"))
     decided_by: DecidedBy | None = field(default=None, metadata=_out("what the verdict rests on"))
+    reason: Reason | None = field(
+        default=None, metadata=_out("what keeps the verdict unsure, where it is")
+    )
     duration: float | None = field(default=None, metadata=_out("seconds"))
     width: int | None = field(default=None, metadata=_out("of an upright frame, in pixels"))
     height: int | None = field(default=None, metadata=_out("of an upright frame, in pixels"))

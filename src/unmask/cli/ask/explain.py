@@ -149,7 +149,7 @@ def _explain_one(
     heatmap = place.with_name(place.name + ".png")
     write_whole(heatmap, done.png(longest, bar=bar))
     said = examined.verdict.to_json()
-    shown = ("path", "error", "verdict", "p_fake", "category", "decided_by")
+    shown = ("path", "error", "verdict", "p_fake", "category", "decided_by", "reason")
     row: dict[str, Any] = {field: said[field] for field in shown}
     row |= {"target": done.target, "method": done.method, "logit": round(done.logit, 4)}
     row |= {"bias": round(done.bias, 4), "heatmap": str(heatmap), "map": None}

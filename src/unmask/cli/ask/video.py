@@ -135,6 +135,8 @@ def _print(found: VideoVerdict, out: Path | None) -> None:
     )
     if found.decided_by != "pixels":
         typer.echo(f"  The verdict rests on the file's {found.decided_by}.")
+    if found.reason:
+        typer.echo(f"  Unsure: {found.reason}.")
     for segment in found.segments:
         typer.echo(
             f"  Looks rather fake from {segment.start:.1f} s to {segment.end:.1f} s: "
