@@ -18,7 +18,7 @@ from unmask.service.engine.picture_engine import QueueFullError
 from unmask.service.engine.worker_process import command, options, pack_work
 from unmask.service.metrics import DECODER_DEATHS, PENDING_VIDEOS
 from unmask.service.settings import Settings
-from unmask.verdict.decide import Call, DecidedBy
+from unmask.verdict.decide import Call, DecidedBy, Reason
 from unmask.video.read import VideoLimits
 from unmask.video.sample import Sampling
 
@@ -72,6 +72,7 @@ class VideoFinding(BaseModel):
 
     verdict: Call
     decided_by: DecidedBy = Field(description="what the verdict rests on")
+    reason: Reason | None = Field(None, description="what keeps the verdict unsure, where it is")
     p_fake: float = Field(ge=0, le=1, description="from the frames' pixels alone")
     interval: list[float] = Field(
         min_length=2,
