@@ -196,21 +196,7 @@ class ExaminedPicture:
         started = time.perf_counter()
         decision, faces = self.decision, self.faces
         self.seconds += time.perf_counter() - started
-        return Verdict(
-            path=self.name,
-            verdict=decision.call,
-            p_fake=decision.p_fake,
-            category=decision.category,
-            category_confidence=decision.category_confidence,
-            decided_by=decision.decided_by,
-            reason=decision.reason,
-            evidence=self.evidence,
-            faces=faces,
-            milliseconds=1000 * self.seconds,
-            band=decision.band,
-            forced=decision.forced,
-            likeliest=decision.likeliest,
-        )
+        return Verdict.of(self.name, decision, self.evidence, faces, 1000 * self.seconds)
 
     def prepare(self) -> PictureError | None:
         """Do all that needs no model, and then keep views and evidence alone.

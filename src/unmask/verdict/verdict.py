@@ -11,7 +11,7 @@ from typing import Any
 
 from unmask.evidence.finding import Finding
 from unmask.model.card import Band
-from unmask.verdict.decide import DECIMALS, Call, DecidedBy, Reason
+from unmask.verdict.decide import DECIMALS, Call, DecidedBy, Decision, Reason
 
 
 def _out(about: str, *, csv: bool = False) -> dict[str, Any]:
@@ -103,6 +103,32 @@ class Verdict:
     band: Band | None = None
     forced: bool = False
     likeliest: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        path: str,
+        decision: Decision,
+        evidence: tuple[Finding, ...] = (),
+        faces: tuple[FaceVerdict, ...] | None = None,
+        milliseconds: float | None = None,
+    ) -> Verdict:
+        """Return the answer that a decision makes."""
+        return cls(
+            path=path,
+            verdict=decision.call,
+            p_fake=decision.p_fake,
+            category=decision.category,
+            category_confidence=decision.category_confidence,
+            decided_by=decision.decided_by,
+            reason=decision.reason,
+            evidence=evidence,
+            faces=faces,
+            milliseconds=milliseconds,
+            band=decision.band,
+            forced=decision.forced,
+            likeliest=decision.likeliest,
+        )
 
     def to_row(self) -> dict[str, str | float | None]:
         """Return the fields of `COLUMNS`."""

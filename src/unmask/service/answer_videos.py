@@ -11,16 +11,16 @@ from typing import Any, cast
 from starlette.datastructures import UploadFile
 
 from unmask.picture.errors import PictureError
-from unmask.service.api.callers import Caller
-from unmask.service.api.problems import BUSY, NOT_A_PICTURE, NOT_FOUND, TOO_LARGE, Problem
-from unmask.service.api.uploads import shown_name
-from unmask.service.engine.engine import QueueFullError
-from unmask.service.engine.reading import UNCALIBRATED, band_on
-from unmask.service.engine.videos import Found, Videos
+from unmask.service.answer_pictures import scale_result
+from unmask.service.engine.picture_engine import QueueFullError
+from unmask.service.engine.video_engine import VideoEngine, VideoFinding
+from unmask.service.http.problems import BUSY, NOT_A_PICTURE, NOT_FOUND, TOO_LARGE, Problem
+from unmask.service.http.uploads import shown_name
 from unmask.service.metrics import VIDEOS
 from unmask.service.services import Services
-from unmask.service.store.answers import VideoAnswer, answerer
-from unmask.service.store.store import VIDEO, Detection, New
+from unmask.service.store.outputs import StoredVideo, video_key
+from unmask.service.store.store import VIDEO, Detection, NewDetection
+from unmask.verdict.decide import DECIMALS
 from unmask.verdict.verdict import FaceVerdict
 from unmask.video.pool import Segment
 from unmask.video.sample import Sampling
@@ -31,15 +31,15 @@ COST = 20
 _FULL = "More videos are waiting than the service can hold; try again in a moment."
 
 
-def videos_of(services: Services) -> Videos:
+def require_videos(services: Services) -> VideoEngine:
     """Return what judges videos; raises Problem where this service takes none."""
     if services.videos is None:
         raise Problem(NOT_FOUND, "This service takes no videos.")
     return services.videos
 
 
-async def judge_video(
-    services: Services, caller: Caller, file: UploadFile, sampling: Sampling
+async def answer_video(
+    services: Services, owner: str, file: UploadFile, sampling: Sampling
 ) -> tuple[Detection, list[str | None]]:
     """Answer for a video and remember the answer.
 
@@ -50,18 +50,16 @@ async def judge_video(
         Problem: It is too large or cannot be read, or there is no room for it now.
     """
     started = time.perf_counter()
-    videos, settings = videos_of(services), services.settings
+    videos, settings = require_videos(services), services.settings
     if (file.size or 0) > settings.max_video_bytes:
         raise Problem(TOO_LARGE, f"A video may have at most {settings.max_video_mb:g} MiB.")
-    card = services.engine.model.card
-    store = services.store.of(
-        answerer(card.sha256, *services.evidence, VIDEO, sampling, settings.calibration or "")
-    )
-    sha256 = await asyncio.to_thread(_settle, file)
+    card, scale = services.card, services.detector.scale
+    store = services.store.with_key(video_key(card, services.detector.settings, sampling))
+    sha256 = await asyncio.to_thread(_put_on_disk, file)
     known = await asyncio.to_thread(store.video, sha256)
     pictures: list[str | None] = []
     if known:
-        found = Found.model_validate(known.found)
+        found = VideoFinding.model_validate(known.finding)
     else:
         try:
             with videos.place():
@@ -74,22 +72,19 @@ async def judge_video(
         for moment in found.moments:
             moment.picture = None
     fields = found.model_dump(mode="json")
-    real_below, fake_from = band_on(card, card.calibration_by(settings.calibration))
     result: dict[str, Any] = {
         **fields,
         "category": VIDEO,
         "sha256": sha256,
         "sampling": sampling,
-        "calibration": settings.calibration or card.calibration.kind,
-        "calibrated": settings.calibration != UNCALIBRATED,
-        "band": {"real_below": round(real_below, 4), "fake_from": round(fake_from, 4)},
-        "threshold": round(card.threshold, 4),
+        **scale_result(scale),
+        "threshold": round(scale.shown_threshold, DECIMALS),
         "model": {"name": card.name, "sha256": card.sha256},
         "from_store": known is not None,
         "total_ms": round(1000 * (time.perf_counter() - started), 2),
     }
-    new = New(shown_name(file), sha256, VideoAnswer(fields), result)
-    (detection,) = await asyncio.to_thread(store.add, caller.owner, [new])
+    new = NewDetection(shown_name(file), sha256, StoredVideo(fields), result)
+    (detection,) = await asyncio.to_thread(store.add, owner, [new])
     VIDEOS.labels(found.verdict, "store" if known else "model").inc()
     return detection, pictures
 
@@ -116,7 +111,7 @@ def timeline_of(result: dict[str, Any]) -> VideoVerdict:
     )
 
 
-def _settle(file: UploadFile) -> str:
+def _put_on_disk(file: UploadFile) -> str:
     """Put an upload on disk, where it has no name, and return the hash of its bytes."""
     spooled = cast("SpooledTemporaryFile[bytes]", file.file)
     spooled.rollover()

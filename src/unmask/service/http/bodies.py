@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unmask.service.api.problems import BAD_REQUEST, BUSY, TOO_LARGE, TOO_SLOW, Problem
+from unmask.service.http.problems import BAD_REQUEST, BUSY, TOO_LARGE, TOO_SLOW, Problem
 
 # A client that is still sending when it is refused mostly never reads why. So much more is read and
 # thrown away first, for so long.

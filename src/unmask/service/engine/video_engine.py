@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
 from unmask.picture.errors import PictureError
 from unmask.service.engine import video_worker as worker
-from unmask.service.engine.decoders import KEPT
-from unmask.service.engine.engine import QueueFullError
+from unmask.service.engine.picture_engine import QueueFullError
+from unmask.service.engine.worker_process import command, options, pack_work
 from unmask.service.metrics import DECODER_DEATHS, PENDING_VIDEOS
 from unmask.service.settings import Settings
-from unmask.video.read import DEFAULT_VIDEO_LIMITS
+from unmask.verdict.decide import Call, DecidedBy, Reason
+from unmask.video.read import VideoLimits
 from unmask.video.sample import Sampling
 
 _MOST_SAID = 16 * 2**20
@@ -28,7 +27,7 @@ _BROKEN = "The video broke its decoder and cannot be read."
 Share = Field(ge=0, le=1)
 
 
-class FrameFound(BaseModel):
+class FrameFinding(BaseModel):
     """One judged frame."""
 
     time: float = Field(description="seconds from the start")
@@ -38,7 +37,7 @@ class FrameFound(BaseModel):
     face_p_fake: float | None = Field(description="of the face that looks most fake")
 
 
-class SegmentFound(BaseModel):
+class SegmentFinding(BaseModel):
     """A stretch that looks rather fake than real: a hint where to look, and no verdict."""
 
     start: float = Field(description="seconds from the start")
@@ -46,7 +45,7 @@ class SegmentFound(BaseModel):
     p_fake: float = Share
 
 
-class TrackFound(BaseModel):
+class TrackFinding(BaseModel):
     """A face followed over time; it does not enter the verdict."""
 
     track: int
@@ -56,7 +55,7 @@ class TrackFound(BaseModel):
     p_fake: float | None = Field(description="null where the face is too small to be judged")
 
 
-class MomentFound(BaseModel):
+class MomentFinding(BaseModel):
     """A frame that looks most fake."""
 
     time: float = Field(description="seconds from the start")
@@ -68,13 +67,12 @@ class MomentFound(BaseModel):
     )
 
 
-class Found(BaseModel):
+class VideoFinding(BaseModel):
     """What was found in a video."""
 
-    verdict: Literal["real", "fake", "unsure"]
-    decided_by: Literal["pixels", "credential", "metadata"] = Field(
-        description="what the verdict rests on"
-    )
+    verdict: Call
+    decided_by: DecidedBy = Field(description="what the verdict rests on")
+    reason: Reason | None = Field(None, description="what keeps the verdict unsure, where it is")
     p_fake: float = Field(ge=0, le=1, description="from the frames' pixels alone")
     interval: list[float] = Field(
         min_length=2,
@@ -87,21 +85,23 @@ class Found(BaseModel):
     height: int
     codec: str
     frames_judged: int
-    segments: list[SegmentFound]
-    faces: list[TrackFound]
-    moments: list[MomentFound] = Field(description="the most suspicious first")
+    segments: list[SegmentFinding]
+    faces: list[TrackFinding]
+    moments: list[MomentFinding] = Field(description="the most suspicious first")
     evidence: list[Finding] = Field(description="what the file says of itself")
     notes: list[str] = Field(
         description="what was left out, and what the verdict heeds beside p_fake"
     )
-    timeline: list[FrameFound]
+    timeline: list[FrameFinding]
 
 
-class Videos:
+class VideoEngine:
     """Judges videos; more than may wait are refused."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, judging: DetectorSettings) -> None:
         self._settings = settings
+        # Faces are always followed.
+        self._judging = judging.model_copy(update={"faces": True})
         self._room = asyncio.Semaphore(settings.video_workers)
         self._pending = 0
         self._alive: set[Process] = set()
@@ -128,7 +128,7 @@ class Videos:
             self._pending -= 1
             PENDING_VIDEOS.dec()
 
-    async def judge(self, file: int, sampling: Sampling) -> Found:
+    async def judge(self, file: int, sampling: Sampling) -> VideoFinding:
         """Judge one video.
 
         Args:
@@ -139,28 +139,22 @@ class Videos:
             PictureError: It cannot be read within the limits.
         """
         settings = self._settings
-        order = worker.Order(
+        work = worker.VideoWork(
+            file=file,
             model=settings.model and settings.model.absolute(),
-            device=settings.device,
-            calibration=settings.calibration,
-            provenance=settings.provenance,
-            trust=settings.trust and settings.trust.absolute(),
+            settings=self._judging,
             sampling=sampling,
-            max_bytes=settings.max_video_bytes,
-            max_pixels=min(settings.limits.max_pixels, DEFAULT_VIDEO_LIMITS.max_pixels),
-            seconds=settings.video_seconds,
+            limits=VideoLimits(max_bytes=settings.max_video_bytes, max_time=settings.video_seconds),
             memory_mb=settings.video_memory_mb,
         )
         async with self._room:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", worker.__name__, order.model_dump_json(),
-                stdin=file, stdout=PIPE, stderr=DEVNULL, start_new_session=True,
-                env={name: os.environ[name] for name in KEPT if name in os.environ},
-            )  # fmt: skip
+                *command(worker.__name__), **options(), stderr=DEVNULL, pass_fds=(file,)
+            )
             self._alive.add(process)
             try:
                 async with asyncio.timeout(settings.video_seconds + worker.GRACE):
-                    return await _answer(process)
+                    return await _ask(process, work)
             except PictureError:
                 raise
             except TimeoutError:
@@ -182,18 +176,24 @@ class Videos:
             await _end(process)
 
 
-async def _answer(process: Process) -> Found:
-    if process.stdout is None:
-        raise OSError("The process has no pipe.")
-    head = await process.stdout.readexactly(worker.ANSWER.size)
+async def _ask(process: Process, work: worker.VideoWork) -> VideoFinding:
+    if process.stdin is None or process.stdout is None:
+        raise OSError("The process has no pipes.")
+    process.stdin.write(pack_work(work))
+    await process.stdin.drain()
+    return await _read_answer(process.stdout)
+
+
+async def _read_answer(source: asyncio.StreamReader) -> VideoFinding:
+    head = await source.readexactly(worker.ANSWER.size)
     status, size = worker.ANSWER.unpack(head)
     if size > _MOST_SAID:
         raise ValueError("The process says more than it has to say.")
-    body = await process.stdout.readexactly(size)
+    body = await source.readexactly(size)
     if status != worker.OK:
         raise PictureError(body.decode("utf-8", "replace"))
     try:
-        return Found.model_validate_json(body)
+        return VideoFinding.model_validate_json(body)
     except ValidationError as error:
         raise ValueError("The process says something else than it was asked.") from error
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from unmask.service.api.problems import FORBIDDEN, WRONG_HOST, Problem
+from unmask.service.http.problems import FORBIDDEN, WRONG_HOST, Problem
 
 ANY = "*"
 _CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))

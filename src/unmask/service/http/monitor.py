@@ -8,14 +8,14 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from unmask.service.api.problems import FAILED, Problem
+from unmask.service.http.problems import FAILED, Problem
 from unmask.service.metrics import REQUEST_SECONDS, REQUESTS
 
 _log = logging.getLogger(__name__)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-class Watch:
+class Monitor:
     """Counts and times requests; an error of our own becomes a problem document without a trace."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -14,7 +14,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemKind:
     """One kind of problem; its type is a link to its entry in the API's reference."""
 
     slug: str
@@ -22,19 +22,19 @@ class Kind:
     title: str
 
 
-BAD_REQUEST = Kind("bad-request", 400, "The request cannot be read")
-NO_KEY = Kind("no-key", 401, "An API key is needed")
-FORBIDDEN = Kind("forbidden", 403, "This is not allowed")
-NOT_FOUND = Kind("not-found", 404, "There is nothing here")
-NOT_ALLOWED = Kind("method-not-allowed", 405, "This cannot be done here")
-TOO_SLOW = Kind("too-slow", 408, "The request took too long to arrive")
-TOO_LARGE = Kind("too-large", 413, "The picture or request is too large")
-NOT_A_PICTURE = Kind("not-a-picture", 415, "The picture cannot be read")
-WRONG_HOST = Kind("wrong-host", 421, "The service does not answer under this name")
-BAD_FIELD = Kind("bad-field", 422, "A field is missing or wrong")
-TOO_MANY = Kind("too-many", 429, "Too many requests")
-FAILED = Kind("failed", 500, "The service failed")
-BUSY = Kind("busy", 503, "The service is busy")
+BAD_REQUEST = ProblemKind("bad-request", 400, "The request cannot be read")
+NO_KEY = ProblemKind("no-key", 401, "An API key is needed")
+FORBIDDEN = ProblemKind("forbidden", 403, "This is not allowed")
+NOT_FOUND = ProblemKind("not-found", 404, "There is nothing here")
+NOT_ALLOWED = ProblemKind("method-not-allowed", 405, "This cannot be done here")
+TOO_SLOW = ProblemKind("too-slow", 408, "The request took too long to arrive")
+TOO_LARGE = ProblemKind("too-large", 413, "The picture or request is too large")
+NOT_A_PICTURE = ProblemKind("not-a-picture", 415, "The picture cannot be read")
+WRONG_HOST = ProblemKind("wrong-host", 421, "The service does not answer under this name")
+BAD_FIELD = ProblemKind("bad-field", 422, "A field is missing or wrong")
+TOO_MANY = ProblemKind("too-many", 429, "Too many requests")
+FAILED = ProblemKind("failed", 500, "The service failed")
+BUSY = ProblemKind("busy", 503, "The service is busy")
 
 KINDS = (
     BAD_REQUEST, NO_KEY, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, TOO_SLOW, TOO_LARGE, NOT_A_PICTURE,
@@ -54,7 +54,7 @@ class Problem(Exception):  # noqa: N818  (its name in RFC 9457)
         more: Further members of the document.
     """
 
-    kind: Kind
+    kind: ProblemKind
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +77,6 @@ class Problem(Exception):  # noqa: N818  (its name in RFC 9457)
         )
 
 
-def kind_of(status: int) -> Kind:
+def problem_kind(status: int) -> ProblemKind:
     """Return the kind for a status that a library chose."""
     return _BY_STATUS.get(status) or (BAD_REQUEST if status < 500 else FAILED)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
-from unmask.service.api.problems import BAD_FIELD, TOO_LARGE, Problem
+from unmask.service.http.problems import BAD_FIELD, TOO_LARGE, Problem
 from unmask.service.settings import Settings
 
 FIELDS = ("file", "files")
