@@ -125,11 +125,25 @@ class ExaminedPicture:
 
     @cached_property
     def mapped_output(self) -> ModelOutput:
-        """The same with maps, if the model has them; it costs an inference of its own."""
-        if self.output.maps is not None or not self._detector.model.has_maps:
+        """What it says without test-time augmentation, with maps if the model has them.
+
+        Asked for before `output`, it is the same inference.
+        """
+        detector = self._detector
+        augmented = detector.settings.tta
+        if "output" in self.__dict__ and not augmented and not detector.model.has_maps:
             return self.output
-        plain = cut_views(self.pixels, self._detector.model.card.inputs)
-        return self._detector.model.answer([plain], maps=True)[0]
+        output = detector.model.answer([self.plain_views], maps=True)[0]
+        if not augmented:
+            self.__dict__.setdefault("output", output)
+        return output
+
+    @property
+    def plain_views(self) -> PictureViews:
+        """What the model is shown without test-time augmentation; what `shown` lists."""
+        if self._detector.settings.tta:
+            return cut_views(self.pixels, self._detector.model.card.inputs)
+        return self.views
 
     @cached_property
     def decision(self) -> Decision:

@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from unmask.picture.decode import DEFAULT_LIMITS, SUFFIXES
+from unmask.picture.decode import DEFAULT_LIMITS
 from unmask.picture.errors import PictureError
+from unmask.picture.kind import looks_like_picture
 
 STDIN = "-"
 Found = str | bytes | PictureError
@@ -45,7 +46,7 @@ def _matching(pattern: str) -> Iterator[Found]:
                 nothing = False
                 yield from _in_folder(name)
             continue
-        if "**" not in pattern or _looks_like_picture(name):
+        if "**" not in pattern or looks_like_picture(name):
             nothing = False
             yield name
     if nothing:
@@ -80,28 +81,5 @@ def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
         path = os.path.join(folder, name)
         if is_folder:
             yield from _walk(path, above | {identity})
-        elif _looks_like_picture(path):
+        elif looks_like_picture(path):
             yield path
-
-
-def _looks_like_picture(path: str) -> bool:
-    if os.path.splitext(path)[1].lower() in SUFFIXES:
-        return True
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            return is_picture(file.read(16))
-    except OSError:
-        return False
-
-
-def is_picture(head: bytes) -> bool:
-    """Say whether a file's first 16 bytes are those of a picture in a format that unmask reads."""
-    return (
-        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*"))
-        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-        or (head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS)
-    )
-
-
-_HEIF_BRANDS = frozenset((b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"))
