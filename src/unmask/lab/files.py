@@ -1,62 +1,39 @@
-"""Write what the lab makes: files whole or not at all, tables, and folders that keep to one thing."""
+"""Write what the lab makes, each file whole, into folders that keep to one thing."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file as a whole or not at all, whenever the process is killed.
-
-    Yields:
-        Where to write; it takes the place of ``path`` at the end.
-    """
-    new = path.with_name(f"{path.name}.new")
-    yield new
-    with new.open("rb+") as file:
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text as a whole or not at all; a file name in it that is not UTF-8, byte for byte."""
-    with whole_file(path) as new:
-        new.write_text(text, encoding="utf-8", errors="surrogateescape")
+from unmask.files import write_whole
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write JSON as a whole or not at all."""
-    write_text(path, json.dumps(document, indent=1) + "\n")
+    """Write JSON; a file name in it that is not UTF-8, byte for byte."""
+    text = json.dumps(document, indent=1) + "\n"
+    write_whole(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV as a whole or not at all; a file name that is not UTF-8, byte for byte."""
-    with (
-        whole_file(path) as new,
-        new.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    """Write a CSV; a file name in it that is not UTF-8, byte for byte."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def check_claim(folder: Path, name: str, what: Any) -> bool:
-    """Check that a folder is free, or was claimed for just this.
+def is_claimed(folder: Path, name: str, what: Any) -> bool:
+    """Tell whether a folder was claimed for something, and refuse one claimed for something else.
 
     Args:
         folder: The folder, which may not exist yet.
         name: Of the file in it that says what the folder is for.
         what: That, as JSON has it.
-
-    Returns:
-        Whether it was claimed already.
 
     Raises:
         ValueError: It was claimed for something else.
@@ -70,7 +47,7 @@ def check_claim(folder: Path, name: str, what: Any) -> bool:
         claimed = None
     if claimed != json.loads(json.dumps(what)):
         raise ValueError(
-            f"{folder} holds what another configuration, another recipe or other data made; "
+            f"{folder} holds a run with another configuration, of another recipe or other data; "
             "name another folder."
         )
     return True
@@ -81,12 +58,12 @@ def claim(folder: Path, name: str, what: Any) -> None:
 
     Args:
         folder: The folder.
-        name: As for `check_claim`, which is asked first.
+        name: As for `is_claimed`.
         what: Likewise.
 
     Raises:
-        ValueError: As `check_claim` does.
+        ValueError: As `is_claimed` does.
     """
-    if not check_claim(folder, name, what):
+    if not is_claimed(folder, name, what):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / name, what)

@@ -131,4 +131,3 @@ def write_answers(answers: Answers, threshold: float, path: Path) -> None:
 
 def _known(row: Row) -> list[str]:
     return [str(row.path), row.label, row.generator, row.source, row.category]
-

@@ -22,7 +22,7 @@ def bullets(sentences: Iterable[str]) -> list[str]:
     return [f"- {text(sentence)}" for sentence in sentences]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: str = "") -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Iterable[object]], numbers: str = "") -> list[str]:
     """Return the lines of a table.
 
     Args:

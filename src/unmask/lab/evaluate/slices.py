@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.lab.data.manifest import Row
-from unmask.lab.evaluate.file_bands import FileBands, quality_order, size_order
 from unmask.lab.evaluate.bootstrap import Interval, Weights, members, resample, share_interval
+from unmask.lab.evaluate.file_bands import FileBands, quality_order, size_order
 from unmask.lab.evaluate.metrics import measure_intervals, share
 from unmask.model.card import Figure
 

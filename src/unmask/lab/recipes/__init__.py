@@ -1,7 +1,7 @@
 """Named recipes: whole configurations, each a YAML file in this folder, by its stem.
 
-The first line of a file says in a comment what the recipe is. ``protocols/`` has what trains a recipe
-more than once.
+The first line of a file says in a comment what the recipe is. ``protocols/`` has what trains
+a recipe more than once.
 """
 
 from __future__ import annotations

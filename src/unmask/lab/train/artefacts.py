@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from unmask import __version__
+from unmask.files import write_whole
 from unmask.lab.data.manifest import Row
-from unmask.lab.files import check_claim, claim, whole_file, write_csv, write_json
+from unmask.lab.files import claim, is_claimed, write_csv, write_json
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.log import LOG_FILE, read_log
 from unmask.lab.train.module import CHECKPOINT_KEY, MONITOR
@@ -46,13 +47,13 @@ def check_folder(out: Path, config: TrainConfig, faults: Sequence[str] = ()) -> 
         ValueError: It holds a run of another configuration.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if check_claim(out, CONFIG_FILE, _as_json(config)) and faults_of(out) != list(faults):
+    if is_claimed(out, CONFIG_FILE, _as_json(config)) and faults_of(out) != list(faults):
         raise ValueError(f"{out} holds a run with other faults; name another folder.")
 
 
 def claim_folder(out: Path, config: TrainConfig, faults: Sequence[str], device: str) -> None:
     """Write the run's configuration and environment; what an earlier start wrote stays."""
-    if check_claim(out, CONFIG_FILE, _as_json(config)):
+    if is_claimed(out, CONFIG_FILE, _as_json(config)):
         return
     environment = {
         "unmask": __version__,
@@ -91,9 +92,7 @@ def write_data(out: Path, train_rows: Sequence[Row]) -> None:
 def write_unreadable(out: Path, rows: Sequence[Row]) -> None:
     """Write which pictures could not be read; no file where all could."""
     if rows:
-        write_csv(
-            out / UNREADABLE_FILE, ("path", "split"), [(row.path, row.split) for row in rows]
-        )
+        write_csv(out / UNREADABLE_FILE, ("path", "split"), [(row.path, row.split) for row in rows])
 
 
 def check_room(out: Path, parameters: int) -> None:
@@ -136,8 +135,7 @@ def keep_best(checkpoint: Path, out: Path) -> Path:
         "metrics": json.dumps(best_figures(out)),
         "environment": (out / ENVIRONMENT_FILE).read_text(),
     }
-    with whole_file(out / WEIGHTS_FILE) as new:
-        save_file(network, new, metadata)
+    write_whole(out / WEIGHTS_FILE, save(network, metadata))
     return out / WEIGHTS_FILE
 
 

@@ -15,7 +15,14 @@ from torchmetrics.functional.classification import binary_auroc
 from unmask.lab.data.manifest import Row
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.dataset import UNREADABLE
-from unmask.lab.train.losses import NO_CATEGORY, Batch, FakeLoss, NetworkAnswers, fake_loss, loss_sum
+from unmask.lab.train.losses import (
+    NO_CATEGORY,
+    Batch,
+    FakeLoss,
+    NetworkAnswers,
+    fake_loss,
+    loss_sum,
+)
 from unmask.lab.train.network import network_for
 from unmask.lab.train.optimise import optimisation
 

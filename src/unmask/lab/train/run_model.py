@@ -24,6 +24,11 @@ from unmask.model.card import ModelCard, ModelError
 from unmask.model.model import Device, Model, ModelOutput
 from unmask.picture.views import PictureViews
 
+DERIVATIVES = ("gradcam", "gradcam++", "smoothgradcam++")
+"""Heatmaps by derivatives (Selvaraju et al. 2017, Chattopadhyay et al. 2018, Omeiza et al. 2019).
+
+On a linear head over average-pooled features Grad-CAM is CAM without its negative half.
+"""
 NOISE = 6.375
 """Standard deviation of SmoothGrad's noise, in grey levels of 0 to 255.
 
@@ -40,9 +45,6 @@ class RunModel(Model):
 
     Its card lies beside the weights once the run was calibrated; until then calibration is the
     identity, and nothing is ``unsure``.
-
-    Attributes:
-        methods: The heatmaps that `explain_views` knows.
     """
 
     def __init__(self, path: Path, *, device: Device = "auto") -> None:
@@ -69,8 +71,6 @@ class RunModel(Model):
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
             raise ModelError(f"The run {run} cannot be loaded: {reason}.") from None
         self._model = PictureNetwork(network, config).eval().to(self.device)
-        exact = ("cam",) if self._model.has_maps else ()
-        self.methods = (*exact, "gradcam", "gradcam++", "smoothgradcam++")
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         card = ModelCard.path_for(self.path)
         if card.is_file():
@@ -99,6 +99,12 @@ class RunModel(Model):
         """Whether it can say exactly where its logits come from."""
         return self._model.has_maps
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """By which methods its answers can be explained, the best first."""
+        *exact, last = super().methods
+        return (*exact, *DERIVATIVES, last)
+
     def answer(self, pictures: Sequence[PictureViews], *, maps: bool = False) -> list[ModelOutput]:
         """Answer for pictures, as `Model` says."""
         return [self._answer(picture, maps) for picture in pictures]
@@ -110,32 +116,23 @@ class RunModel(Model):
         shown = found.maps[0].cpu().numpy() if maps and found.maps is not None else None
         return ModelOutput(float(found.logit[0]), *arrays, maps=shown)
 
-    def explain_views(
-        self, views: PictureViews, head_row: int, method: str
-    ) -> NDArray[np.float32]:
+    def explain_views(self, views: PictureViews, head_row: int, method: str) -> NDArray[np.float32]:
         """Return a class-activation map of each view by torchcam, whatever the backbone.
 
         Args:
             views: The picture's views.
             head_row: Which logit: 0 for the fake one, 1 and on for the categories.
-            method: One of `methods`.
+            method: One of `DERIVATIVES`.
 
         Returns:
-            Shape (views, rows, columns), on the scale of CAM; only ``cam`` has negative values.
+            Shape (views, rows, columns), on the scale of CAM, without its negative half.
 
         Raises:
-            ValueError: The network has no such map.
+            ModelError: There is no such method.
+            ValueError: The network's last features are no map.
         """
-        if method == "cam":
-            maps = self._answer(views, maps=True).maps
-            if maps is None:
-                raise ValueError(
-                    "cam needs a linear head on average-pooled features, which this network has "
-                    "not; take --method gradcam."
-                )
-            return cast(NDArray[np.float32], maps[head_row])
-        if method not in self.methods:
-            raise ValueError(f"There is no method '{method}'; there are {', '.join(self.methods)}.")
+        if method not in DERIVATIVES:
+            raise ModelError(f"{self.card.name} cannot be explained by '{method}'.")
         tapped = _TappedNetwork(self._model).eval()
         # A frozen backbone has nothing else that could carry a gradient to its features.
         pixels = self._tensor(views).float().requires_grad_()
