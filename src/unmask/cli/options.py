@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unmask.model.calibration import CalibrationName
+from unmask.picture.kind import looks_like_picture
 
 CalibrationOption = Annotated[
     CalibrationName | None,
@@ -56,6 +60,27 @@ def check_folder(option: str, path: Path | None) -> None:
     """
     if path and path.exists() and not path.is_dir():
         raise ValueError(f"{option} {path} is not a folder.")
+
+
+def check_output(option: str, path: Path | None, inputs: Iterable[str | Path]) -> None:
+    """Check, before any work, that a file to be written is none of those to be read.
+
+    Raises:
+        ValueError: It is one of the inputs, or one of the pictures that they stand for.
+    """
+    if path is None or not path.exists():
+        return
+    for given in map(str, inputs):
+        if os.path.isdir(given):
+            within = path.resolve().is_relative_to(Path(given).resolve())
+            same = within and path.is_file() and looks_like_picture(str(path))
+        elif os.path.lexists(given):
+            same = os.path.exists(given) and path.samefile(given)
+        else:
+            matching = glob.iglob(given, recursive=True) if glob.has_magic(given) else ()
+            same = any(os.path.exists(one) and path.samefile(one) for one in matching)
+        if same:
+            raise ValueError(f"{option} {path} would overwrite an input.")
 
 
 def bounds(numbers: str, option: str) -> tuple[int, int]:

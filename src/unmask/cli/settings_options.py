@@ -21,6 +21,13 @@ def _option(*names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=_GROUP, **more)
 
 
+TrustOption = Annotated[
+    Path | None,
+    _option(
+        help="Root certificates (PEM) of the signers whose credentials may decide.",
+        show_default=False,
+    ),
+]
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "model": (
         Annotated[
@@ -62,16 +69,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         True,
     ),
-    "trust": (
-        Annotated[
-            Path | None,
-            _option(
-                help="Root certificates (PEM) of the signers whose credentials may decide.",
-                show_default=False,
-            ),
-        ],
-        None,
-    ),
+    "trust": (TrustOption, None),
     "faces": (
         Annotated[bool, _option(help="Find faces, and judge each by itself as well.")],
         False,

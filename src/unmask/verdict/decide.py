@@ -123,6 +123,14 @@ class Scale:
         forced = self.settings.threshold
         return self.card.threshold if forced is None else forced
 
+    @property
+    def shown_threshold(self) -> float:
+        """`threshold` on the scale of p(fake), where that is not the card's own."""
+        own, shown = self.card.calibration, self.calibration
+        if self.forced or shown is own:
+            return self.threshold
+        return float(shown(np.array(_logit_at(own, self.threshold))))
+
     def p_fake(self, logits: Logits | float) -> Probabilities:
         """Return p(fake) to four decimals, for pooled logits of any shape."""
         return np.round(self.calibration(np.asarray(logits)), DECIMALS)

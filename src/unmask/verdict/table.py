@@ -64,7 +64,7 @@ class VerdictTable:
         return [
             name,
             Text(verdict.verdict, style=_STYLES[verdict.verdict]),
-            Text(f"{verdict.p_fake:.3f}"),
+            Text(f"{verdict.p_fake:.4f}"),
             Text(verdict.category or ""),
             Text(f"{verdict.milliseconds or 0:.0f} ms"),
         ]
@@ -78,7 +78,7 @@ def evidence_lines(verdict: Verdict) -> list[str]:
         if one.strength in ("decisive", "strong") or one.says == "broken"
     ]
     for face in verdict.faces or ():
-        judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.3f}"
+        judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.4f}"
         lines.append(f"{printable(verdict.path)}: face at {face.box}: {judged}")
     if verdict.decided_by in ("credential", "metadata"):
         lines.append(

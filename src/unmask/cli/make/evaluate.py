@@ -99,9 +99,7 @@ def evaluate(
         if into_card and split != "test":
             raise ValueError("a card keeps figures of the test split alone.")
         if folds and not markdown:
-            raise ValueError(
-                "--folds is shown by --markdown; without it there is nothing to show."
-            )
+            raise ValueError("--folds is shown by --markdown; without it there is nothing to show.")
         prices = None
         if cost_fp is not None and cost_fn is not None:
             prices = check_costs(cost_fp, cost_fn)
@@ -219,7 +217,7 @@ def _from_model(detector: Detector) -> tuple[Subject, Answering]:
         name=card.name,
         sha256=card.sha256,
         created=card.created,
-        threshold=scale.threshold,
+        threshold=scale.shown_threshold,
         has_unsure=not scale.forced,
         promise=scale.band.most_wrong,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from unmask.detector.detector import Detector, Picture
+from unmask.detector.detector import Detector
 from unmask.lab.data.manifest import Row
 from unmask.lab.evaluate.bootstrap import Interval, Weights, resample, share_interval
 from unmask.lab.evaluate.metrics import measure_intervals, share
@@ -148,7 +148,7 @@ def judge_robustness(
         fake=sum(row.is_fake for row in read),
         unreadable=len(rows) - len(read),
         promise=detector.scale.band.most_wrong,
-        threshold=detector.scale.threshold,
+        threshold=detector.scale.shown_threshold,
         resamples=resamples,
         degraded=tuple(
             _judge(detector, read, setting, weights, on_progress)
@@ -175,7 +175,9 @@ def _judge(
     groups = [row.group for row in rows]
     verdicts = np.array(said)
     sure, wrong = verdicts != "unsure", (verdicts == "fake") != is_fake
-    found = measure_intervals(is_fake, np.array(p_fake), detector.scale.threshold, weights, groups)
+    found = measure_intervals(
+        is_fake, np.array(p_fake), detector.scale.shown_threshold, weights, groups
+    )
     answered = share_interval(share(weights, sure), len(set(groups)))
     assert answered is not None  # noqa: S101  (there are pictures)
     return DegradedResult(

@@ -50,7 +50,7 @@ class Faults(BaseModel):
         """
         pairs = [setting.partition("=") for setting in settings]
         try:
-            faults = cls(**{name: value or True for name, _, value in pairs})  # type: ignore[arg-type]
+            faults = cls(**{name: value or True for name, _, value in pairs})
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(f"The fault '{first['loc'][0]}': {first['msg']}.") from None

@@ -120,4 +120,6 @@ class _Reader(CalibrationDataReader):
     def get_next(self) -> dict[str, Any] | None:
         """Return the next views by input, or None after the last ones."""
         picture = next(self._pictures, None)
-        return picture and {name: views[None] for name, views in picture.items()}
+        if picture is None:
+            return None
+        return {name: views[None] for name, views in picture.items()}
