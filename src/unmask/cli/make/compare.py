@@ -33,12 +33,11 @@ def compare(
 
         rows = read_manifest(data)
         judged = select(rows, split)
-        both = [
+        ours, theirs = (
             Predictions(path, rows, data.parent).answers(judged, threshold) for path in (own, other)
-        ]
-        for answers in both:
-            check_answered(answers, f"the split '{split}'")
-        found = compare_answers(*both, other.name, threshold, bootstrap)
+        )
+        check_answered(ours, f"the split '{split}'")
+        found = compare_answers(ours, theirs, other.name, threshold, bootstrap)
         typer.echo(
             f"{own.name} on the {found.pictures} pictures of the split '{split}' that both "
             f"answered, both at the threshold {threshold:g}; 95% intervals of a bootstrap over "

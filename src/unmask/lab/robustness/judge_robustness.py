@@ -15,7 +15,7 @@ from unmask.lab.evaluate.bootstrap import Interval, Weights, resample, share_int
 from unmask.lab.evaluate.metrics import measure_intervals, share
 from unmask.lab.evaluate.slices import share_among
 from unmask.lab.robustness.degradations import CLEAN, Degradation, degradations
-from unmask.picture.decode import decode, read_bytes
+from unmask.picture.decode import Pixels, decode, read_bytes
 from unmask.picture.errors import PictureError
 
 METRICS = ("auc", "fpr", "fnr", "ece")
@@ -189,7 +189,7 @@ def _judge(
     )
 
 
-def _degraded(rows: Sequence[Row], setting: Degradation) -> Iterator[Picture]:
+def _degraded(rows: Sequence[Row], setting: Degradation) -> Iterator[Pixels]:
     for row in rows:
         digest = hashlib.sha256(row.path.name.encode("utf-8", "surrogateescape")).digest()
         yield setting(decode(read_bytes(row.path)), int.from_bytes(digest[:4], "big"))

@@ -22,6 +22,7 @@ from unmask.lab.train.picture_network import VIEWS, PictureNetwork
 from unmask.model.calibration import sigmoid
 from unmask.model.card import ModelCard, TrainingData
 from unmask.model.onnx_model import LOGIT, VIEW_LOGITS
+from unmask.picture.views import Views
 
 OPSET = 18
 MAX_DIFFERENCE = 1e-4
@@ -155,10 +156,10 @@ def parity(model: PictureNetwork, file: Path) -> float:
     )
 
 
-def _noise(pictures: int, views: int, size: int) -> np.ndarray:
+def _noise(pictures: int, views: int, size: int) -> Views:
     rng = np.random.default_rng(0)
     rough = rng.uniform(0, 255, (pictures // 2, views, size, size, 3))
     coarse = torch.from_numpy(rng.uniform(0, 255, ((pictures - pictures // 2) * views, 3, 8, 8)))
     smooth = interpolate(coarse, size, mode="bilinear").permute(0, 2, 3, 1).numpy()
     every = np.concatenate([rough, smooth.reshape(-1, views, size, size, 3)])
-    return np.rint(every).astype(np.uint8)
+    return np.asarray(np.rint(every), dtype=np.uint8)

@@ -97,7 +97,7 @@ class RunModel(Model):
     @property
     def has_maps(self) -> bool:
         """Whether it can say exactly where its logits come from."""
-        return self._model.has_maps
+        return bool(self._model.has_maps)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -112,9 +112,12 @@ class RunModel(Model):
     def _answer(self, picture: PictureViews, maps: bool) -> ModelOutput:
         with torch.inference_mode():
             found = self._model.answer(self._tensor(picture)[None])
-        arrays = [part[0].cpu().numpy() for part in (found.category_logits, found.view_logits)]
-        shown = found.maps[0].cpu().numpy() if maps and found.maps is not None else None
-        return ModelOutput(float(found.logit[0]), *arrays, maps=shown)
+        return ModelOutput(
+            logit=float(found.logit[0]),
+            category_logits=found.category_logits[0].cpu().numpy(),
+            view_logits=found.view_logits[0].cpu().numpy(),
+            maps=found.maps[0].cpu().numpy() if maps and found.maps is not None else None,
+        )
 
     def explain_views(self, views: PictureViews, head_row: int, method: str) -> NDArray[np.float32]:
         """Return a class-activation map of each view by torchcam, whatever the backbone.
