@@ -73,8 +73,8 @@ def robustness_page(done: Robustness, command: str, plot: str) -> str:
         f"`{done.sha256}`) about the same {done.real} real pictures and {done.fake} fakes of the "
         f"split '{done.split}', degraded in {len(done.degraded) - 1} ways. These pictures are "
         "an equal share of each source and label, and not the mix of the [results](results.md), "
-        "from which the figures for pictures as they are therefore differ. In brackets: 95% intervals of a "
-        "bootstrap that resamples groups of near-duplicates.",
+        "from which the figures for pictures as they are therefore differ. In brackets: 95% "
+        "intervals of a bootstrap that resamples groups of near-duplicates.",
         "",
         f"![AUC, FPR and wrong answers under each degradation]({plot})",
         "",
