@@ -282,6 +282,7 @@ def pearson(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_pytorch_agrees_with_the_closed_forms(lite_run: Path, tmp_path: Path) -> None:
     from unmask.lab.train.explain_run import RunExplainer
+
     from unmask.lab.train.export import About, export
 
     model = tmp_path / "lite.onnx"

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from PIL import Image
 
 from pictures import picture
@@ -19,6 +18,7 @@ from unmask.lab.recipes import about, names, recipe_file
 from unmask.lab.train.augment.selfblend import face_mask, self_blend
 from unmask.lab.train.backbones import NAMES, create_backbone
 from unmask.lab.train.config import Mining, TrainConfig, changed, read_config
+from unmask.lab.train.cross_validation import deal_folds
 from unmask.lab.train.dataset import TrainingViews
 from unmask.lab.train.device import choose_device, choose_precision
 from unmask.lab.train.faults import (
@@ -29,7 +29,6 @@ from unmask.lab.train.faults import (
     spoil_labels,
     spoil_views,
 )
-from unmask.lab.train.cross_validation import deal_folds
 from unmask.lab.train.losses import FakeLoss, NetworkAnswers, fake_loss, loss_sum
 from unmask.lab.train.mining import rank, read_hard, write_hard
 from unmask.lab.train.network import create_network, network_for

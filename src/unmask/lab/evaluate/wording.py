@@ -107,7 +107,7 @@ def abstention_sentences(done: Evaluation) -> list[str]:
     """Say how often the answer was ``unsure`` and how good the other answers were."""
     overall = done.overall
     if not done.subject.has_unsure:
-        return ["Nothing can be unsure: the predictions have no verdicts."]
+        return ["Nothing can be unsure: a threshold was set, or the predictions have no verdicts."]
     kept = done.subject.promise
     promise = f" (promised on validation: at most {kept:.0%})" if kept is not None else ""
     return [

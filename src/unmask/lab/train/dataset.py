@@ -126,7 +126,7 @@ def _skip(row: Row, index: int, error: PictureError) -> Unreadable:
 def _sample(views: np.ndarray, row: Row, index: int, scale: InputScale) -> Sample:
     category = CATEGORIES.index(row.category) if row.category else NO_CATEGORY
     return {
-        "views": normalise(torch.from_numpy(views), scale),
+        "views": normalise(torch.tensor(views), scale),
         "fake": torch.tensor(float(row.is_fake)),
         "category": torch.tensor(category),
         "index": torch.tensor(index),

@@ -149,7 +149,7 @@ class RunModel(Model):
         return np.asarray(np.mean(found, axis=0), dtype=np.float32)
 
     def _tensor(self, views: PictureViews) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(views[VIEWS])).to(self.device)
+        return torch.tensor(views[VIEWS], device=self.device)
 
 
 class _TappedNetwork(nn.Module):
