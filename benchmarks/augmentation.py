@@ -3,10 +3,9 @@
     python benchmarks/augmentation.py --data ../shared/data/manifest.csv [--also OTHER.onnx ...]
         [--most 8] [--out benchmarks/augmentation.json] [--page docs/augmentation.md]
 
-Every view of the widest plan is scored once; each way of looking is then a mean over some of the
-views. Pictures: at most so many of each source and label of the validation split, by which it is
-decided whether a way is worth having, and of the test split. Time: one picture after another on
-one core, the median of the CPU time of decoding and inference, which other jobs do not change.
+Pictures: at most so many of each source and label of the validation split, by which it is decided
+whether a way is worth having, and of the test split. Time: one picture after another on one core,
+the median of the CPU time of decoding and inference, which other jobs do not change.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,66 +23,55 @@ import numpy as np
 
 from unmask import Detector
 from unmask.lab.calibrate.fit import fit_stack
-from unmask.lab.calibrate.score import ViewScores, score_views
+from unmask.lab.calibrate.score import Scores, score
 from unmask.lab.data.cap import cap
 from unmask.lab.data.manifest import Row, read_manifest, select
 from unmask.lab.evaluate.answers import Answers
 from unmask.lab.evaluate.compare import compare
+from unmask.lab.evaluate.markdown import table
 from unmask.lab.evaluate.metrics import auc
 from unmask.model.calibration import sigmoid
 from unmask.model.ensemble import check_members
-from unmask.model.onnx_model import Model
-from unmask.picture.views import CROP_ORDER, TTA_SCALES, ViewPlan
+from unmask.model.model import Model
+from unmask.model.open import open_model
+from unmask.picture.views import TTA_SCALES, ViewPlan
 
-CROPS = 5
 TIMED, WARM = 40, 5
 PLAIN = "the card's views"
+Plans = dict[str, ViewPlan]
 
 
-def columns(plan: ViewPlan, *, crops: bool, scales: bool, flips: bool) -> list[int]:
-    """Return the views of one way of looking among those of the widest plan.
-
-    Args:
-        plan: The card's.
-        crops: Take all five crops, and not only the card's.
-        scales: Take the crops of resized pixels too.
-        flips: Take the mirrored views too.
-    """
-    places = range(CROPS) if crops else CROP_ORDER[plan.crops]
-    starts = [1 + CROPS * number for number in range(1 + len(TTA_SCALES) * scales)]
-    chosen = [0] * plan.whole + [start + place for start in starts for place in places]
-    half = 1 + CROPS * (1 + len(TTA_SCALES))
-    return chosen + [half + place for place in chosen] * flips
+def _more(**update: Any) -> Callable[[ViewPlan], ViewPlan]:
+    # A plan without crops has none to take more of.
+    return lambda plan: plan.model_copy(update=update if plan.crops else {})
 
 
-def ways(plan: ViewPlan) -> dict[str, tuple[list[int], ViewPlan]]:
-    """Return every way of looking: which columns it takes, and the plan that makes them."""
-    named = {
-        PLAIN: {},
-        "mirrored too": {"flips": True},
-        "all five crops": {"crops": True},
-        "crops at three scales": {"scales": True},
-        "all of it (--tta)": {"crops": True, "scales": True, "flips": True},
-    }
-    found = {}
-    for name, on in named.items():
-        said = {"crops": False, "scales": False, "flips": False, **on}
-        update: dict[str, Any] = {"flips": said["flips"]}
-        if said["crops"]:
-            update |= {"crops": CROPS, "whole": True}
-        if said["scales"]:
-            update["scales"] = TTA_SCALES
-        wide = plan.model_copy(update=update)
-        found[name] = (columns(wide, **said), wide)
+WAYS: dict[str, Callable[[ViewPlan], ViewPlan]] = {
+    PLAIN: lambda plan: plan,
+    "mirrored too": lambda plan: plan.model_copy(update={"flips": True}),
+    "all five crops": _more(crops=5),
+    "crops at three scales": _more(scales=TTA_SCALES),
+    "all of it (--tta)": ViewPlan.augmented,
+}
+"""Every way of looking: from the card's plan for an input to another one."""
+
+
+def ways(inputs: Plans) -> dict[str, Plans]:
+    """Return the ways of looking that differ for a model."""
+    found: dict[str, Plans] = {}
+    for name, way in WAYS.items():
+        plans = {key: way(plan) for key, plan in inputs.items()}
+        if plans not in found.values():
+            found[name] = plans
     return found
 
 
-def milliseconds(models: Sequence[Model], plan: ViewPlan, rows: Sequence[Row]) -> float:
+def milliseconds(models: Sequence[Model], plans: Plans, rows: Sequence[Row]) -> float:
     """Return the median CPU time of one picture on one core, all models asked."""
     total = 0.0
     for model in models:
-        asked = Model(model.path, threads=1)
-        asked.card = model.card.model_copy(update={"views": plan})
+        asked = open_model(model.path, threads=1)
+        asked.card = model.card.model_copy(update={"inputs": plans})
         detector, times = Detector(asked), []
         for row in rows[: WARM + TIMED]:
             started = time.process_time()
@@ -93,7 +81,7 @@ def milliseconds(models: Sequence[Model], plan: ViewPlan, rows: Sequence[Row]) -
     return total
 
 
-def change(scores: ViewScores, own: np.ndarray, plain: np.ndarray) -> list[float]:
+def change(scores: Scores, own: np.ndarray, plain: np.ndarray) -> list[float]:
     """Return how much higher one AUC is than another on the same pictures, with its interval."""
     nothing = [""] * len(scores.rows)
     one, other = (
@@ -105,48 +93,43 @@ def change(scores: ViewScores, own: np.ndarray, plain: np.ndarray) -> list[float
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Score every view of every model once, and judge every way of looking."""
-    models = [Model(None), *(Model(path) for path in options.also)]
+    """Judge every way of looking, and the models together."""
+    models = [open_model(), *(open_model(path) for path in options.also)]
     check_members(models)
-    rows = read_manifest(options.data)
-    plan = models[0].card.views
-    widest = plan.augmented()
-    found: list[dict[str, Any]] = []
+    rows, inputs = read_manifest(options.data), models[0].card.inputs
     splits = {split: cap(select(rows, split), options.most) for split in ("val", "test")}
-    scored = {
-        split: [score_views(model, chosen, widest) for model in models]
-        for split, chosen in splits.items()
-    }
+    base = {split: score(models[0], chosen) for split, chosen in splits.items()}
+    found: list[dict[str, Any]] = []
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    plain = ways(plan)[PLAIN][0]
-    base = {split: each[0].pooled(plain) for split, each in scored.items()}
 
     def add(name: str, logits: dict[str, np.ndarray], ms: float, views: int) -> None:
         entry: dict[str, Any] = {"name": name, "views": views, "ms": round(ms, 1)}
-        for split, each in scored.items():
+        for split, plain in base.items():
             entry[split] = {
-                "auc": auc(each[0].is_fake, logits[split]),
-                "change": change(each[0], logits[split], base[split]),
+                "auc": auc(plain.is_fake, logits[split]),
+                "change": change(plain, logits[split], plain.logits),
             }
         found.append(entry)
 
-    for name, (chosen, wide) in ways(plan).items():
-        pooled = {split: each[0].pooled(chosen) for split, each in scored.items()}
-        add(name, pooled, milliseconds(models[:1], wide, splits["test"]), len(chosen))
+    for name, plans in ways(inputs).items():
+        scored = {split: score(models[0], chosen, plans) for split, chosen in splits.items()}
+        ms = milliseconds(models[:1], plans, splits["test"])
+        count = sum(plan.count for plan in plans.values())
+        add(name, {split: one.logits for split, one in scored.items()}, ms, count)
     if len(models) > 1:
         pooled = {
-            split: np.stack([one.pooled(plain) for one in each], axis=1)
-            for split, each in scored.items()
+            split: np.stack([score(model, chosen).logits for model in models], axis=1)
+            for split, chosen in splits.items()
         }
-        ms = milliseconds(models, plan, splits["test"])
-        weights, _ = fit_stack(pooled["val"], scored["val"][0].is_fake)
+        ms = milliseconds(models, inputs, splits["test"])
+        weights, _ = fit_stack(pooled["val"], base["val"].is_fake)
         for name, weigh in (("mean of logits", np.ones(len(models))), ("stack", weights)):
             total = {split: one @ weigh for split, one in pooled.items()}
-            add(f"ensemble, {name}", total, ms, len(plain) * len(models))
+            add(f"ensemble, {name}", total, ms, found[0]["views"] * len(models))
     return {
         "models": [model.card.name for model in models],
         "sha256": [model.card.sha256 for model in models],
-        "pictures": {split: len(each[0].rows) for split, each in scored.items()},
+        "pictures": {split: len(one.rows) for split, one in base.items()},
         "most": options.most,
         "ways": found,
     }
@@ -165,16 +148,17 @@ def page(found: dict[str, Any], command: str) -> str:
         "and label. Gains are in AUC against the card's views, paired, with 95% intervals over "
         "groups. Time is CPU time of one picture on one core, decoding included.",
         "",
-        "| way of looking | views | ms | AUC, validation | gain | AUC, test | gain |",
-        "| --- | ---: | ---: | ---: | --- | ---: | --- |",
     ]
+    rows = []
     for one in found["ways"]:
         cells = [one["name"], one["views"], one["ms"]]
         for split in ("val", "test"):
             value, low, high = one[split]["change"]
             gain = "" if one["name"] == PLAIN else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
             cells += [f"{one[split]['auc']:.3f}", gain]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        rows.append(cells)
+    head = ("way of looking", "views", "ms", "AUC, validation", "gain", "AUC, test", "gain")
+    lines += table(head, rows, "views|ms|AUC, validation|AUC, test")
     return "\n".join([*lines, "", *verdicts(found)]) + "\n"
 
 

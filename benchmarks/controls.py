@@ -1,11 +1,10 @@
 """Controls: labels that mean nothing, files without pictures, shortcuts in what training draws.
 
-    python benchmarks/controls.py --data ../shared/data/manifest.csv --tower clip.onnx [--only mix]
+    python benchmarks/controls.py --data ../shared/data/manifest.csv [--only mix]
 
-Writes benchmarks/controls.json and docs/controls.md. What the tower sees is taken from --runs,
-where `unmask evaluate --leave-one-...-out --tower` keeps it, as is the network with true labels; if
-they are not there they are made, which takes ten minutes more. The rest takes about ten minutes on
-two cores, most of it for the networks. --only measures one part anew and keeps the others.
+Writes benchmarks/controls.json and docs/controls.md. The network with true labels is that of
+`unmask left-out` in --runs; if it is not there, it is trained. All takes about ten minutes on two
+cores, most of it for the networks. --only measures one part anew and keeps the others.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ from typing import Any
 
 from controllib.page import page
 from unmask.lab.data.manifest import Row, read_manifest, select
+from unmask.lab.recipes import LEAVE_ONE_OUT
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-PARTS = ("heads", "networks", "files", "mix")
+PARTS = ("networks", "files", "mix")
 
 
 def measure(part: str, rows: list[Row], options: argparse.Namespace) -> dict[str, Any]:
@@ -28,21 +28,16 @@ def measure(part: str, rows: list[Row], options: argparse.Namespace) -> dict[str
     if part == "files":
         from controllib.files import from_files
         from unmask.model.card import ModelCard
-        from unmask.model.onnx_model import SHIPPED
+        from unmask.model.open import SHIPPED
 
         return from_files(rows, ModelCard.read(ModelCard.path_for(SHIPPED)))
     if part == "mix":
         from controllib.mix import shortcuts_of_mix
+        from unmask.lab.recipes import recipe_file
         from unmask.lab.train.config import read_config
 
-        config = read_config(ROOT / "recipes" / "unmask-duo" / "train.yaml")
+        config = read_config(recipe_file(options.drawn_by))
         return shortcuts_of_mix(select(rows, "train"), config, options.views)
-    if part == "heads":
-        from controllib.shuffled import heads
-        from unmask.lab.tower.kept import keep_features
-
-        kept = keep_features(options.tower, rows, options.runs / "tower", report=print)
-        return heads(kept, options.head_seeds)
     from controllib.shuffled import networks
     from unmask.lab.left_out.folds import NOTHING
     from unmask.lab.left_out.protocol import read_recipe
@@ -60,11 +55,9 @@ def main() -> None:
     """Measure what was asked for, and write the page from all that is known."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the manifest")
-    parser.add_argument("--tower", type=Path, help="an ONNX export of CLIP ViT-B/16")
     parser.add_argument("--runs", type=Path, default=Path("runs/leave-one-out"))
-    recipe = ROOT / "recipes" / "leave-one-out" / "protocol.yaml"
-    parser.add_argument("--recipe", type=Path, default=recipe, help="the capped network's")
-    parser.add_argument("--head-seeds", type=int, default=6)
+    parser.add_argument("--recipe", type=Path, default=LEAVE_ONE_OUT, help="the capped network's")
+    parser.add_argument("--drawn-by", default="lite0", help="the recipe whose draws are measured")
     parser.add_argument("--network-seeds", type=int, default=3)
     parser.add_argument("--views", type=int, default=1500, help="draws of which views are made")
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone")
@@ -72,8 +65,6 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "controls.md")
     options = parser.parse_args()
     parts = options.only or PARTS
-    if "heads" in parts and options.tower is None:
-        parser.error("the head's control needs --tower")
     rows = read_manifest(options.data)
     found = json.loads(options.out.read_text()) if options.out.is_file() else {}
     for part in parts:
@@ -82,7 +73,7 @@ def main() -> None:
         # After each, so that an interruption costs no more than one.
         ordered = {name: found[name] for name in PARTS if name in found}
         options.out.write_text(json.dumps(ordered, indent=1) + "\n")
-    command = "python benchmarks/controls.py --data $DATA/manifest.csv --tower $TOWER"
+    command = "python benchmarks/controls.py --data $DATA/manifest.csv"
     # As JSON has it, whatever was measured in this run.
     options.page.write_text(page(json.loads(options.out.read_text()), command), encoding="utf-8")
     print(f"wrote {options.out} and {options.page}")

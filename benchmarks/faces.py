@@ -24,9 +24,9 @@ from unmask.lab.data.manifest import Row, read_manifest
 from unmask.lab.evaluate.bootstrap import resample
 from unmask.lab.evaluate.metrics import auc
 from unmask.lab.evaluate.sweep import Sweep
-from unmask.model.onnx_model import Model
+from unmask.model.open import open_model
 from unmask.picture.decode import decode, read_bytes
-from unmask.picture.views import make_views
+from unmask.picture.views import cut_views
 
 GAIN_SOURCES = ("photoshopped-faces", "ffhq256-stylegan", "ffhq-stylegan2", "nano-banana")
 
@@ -64,7 +64,7 @@ def find(rows: list[Row], finders: dict[str, FaceFinder], most: int) -> dict[str
 
 def gain(rows: list[Row], finder: FaceFinder, most: int) -> dict[str, object]:
     """Return AUCs of whole, face and both, by source."""
-    model = Model()
+    model = open_model()
     table = {}
     for source in GAIN_SOURCES:
         logits: dict[str, list[float]] = {"whole": [], "face": [], "both": []}
@@ -75,8 +75,8 @@ def gain(rows: list[Row], finder: FaceFinder, most: int) -> dict[str, object]:
             crop = crop_face(pixels, faces[0].box) if faces else None
             if crop is None:
                 continue
-            views = [make_views(part, model.card.views) for part in (pixels, crop)]
-            whole, face = (float(logit) for logit in model.answer(views)[0])
+            views = [cut_views(part, model.card.inputs) for part in (pixels, crop)]
+            whole, face = (output.logit for output in model.answer(views))
             for name, value in (("whole", whole), ("face", face), ("both", (whole + face) / 2)):
                 logits[name].append(value)
             labels.append(row.label == "fake")
@@ -112,7 +112,7 @@ def main() -> None:
     finders = {f"score {score}": FaceFinder(min_score=score) for score in (0.5, 0.6, 0.7, 0.8)}
     finders["score 0.7, no tiles"] = FaceFinder(min_score=0.7, tiles=False)
     figures = {
-        "model": Model().card.sha256[:12],
+        "model": open_model().card.sha256[:12],
         "finding": find(rows, finders, options.pictures),
         "gain": gain(rows, FaceFinder(), options.pictures),
     }

@@ -24,7 +24,7 @@ from faithlib.randomise import sanity
 from faithlib.report import insert, plot
 from unmask import Detector
 from unmask.lab.data.manifest import read_manifest, select
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

@@ -10,13 +10,15 @@ split is not touched. What is finished is kept in --runs and not made again.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 from unmask.lab.data.cache import INDEX_FILE, write_cache
 from unmask.lab.data.manifest import read_manifest
 from unmask.lab.data.splits import deal
-from unmask.lab.train.config import TrainConfig, read_config
+from unmask.lab.evaluate.markdown import table
+from unmask.lab.files import write_csv
+from unmask.lab.train.config import read_config
+from unmask.lab.train.faults import Faults
 from unmask.lab.train.log import read_log
 from unmask.lab.train.train import train
 
@@ -31,13 +33,13 @@ SETTINGS = [
     "workers=0",
 ]  # fmt: skip
 FAULTS = {
-    "none": [],
-    "label noise 0.2": ["faults.label_noise=0.2"],
-    "label noise 0.4": ["faults.label_noise=0.4"],
-    "input noise 40": ["faults.input_noise=40"],
-    "shuffled labels": ["faults.shuffled_labels=true"],
-    "wrong loss": ["faults.wrong_loss=true"],
-    "skipped gradients 0.9": ["faults.skipped_gradients=0.9"],
+    "none": Faults(),
+    "label noise 0.2": Faults(label_noise=0.2),
+    "label noise 0.4": Faults(label_noise=0.4),
+    "input noise 40": Faults(input_noise=40),
+    "shuffled labels": Faults(shuffled_labels=True),
+    "wrong loss": Faults(wrong_loss=True),
+    "skipped gradients 0.9": Faults(skipped_gradients=0.9),
 }
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "train_auc", "val_loss", "val_accuracy", "val_auc",
@@ -45,20 +47,6 @@ COLUMNS = (
 PANELS = {"training loss": "train_loss", "training AUC": "train_auc", "validation AUC": "val_auc"}
 
 Logs = dict[str, list[dict[str, str]]]
-
-
-def config_of(fault: str) -> TrainConfig:
-    """Return the configuration of a run with a fault."""
-    return read_config(None, [*SETTINGS, *FAULTS[fault]])
-
-
-def write_csv(logs: Logs, path: Path) -> None:
-    """Write every epoch of every run."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("fault", *COLUMNS))
-        for fault, rows in logs.items():
-            writer.writerows((fault, *(row[name] for name in COLUMNS)) for row in rows)
 
 
 def draw(logs: Logs, path: Path) -> None:
@@ -86,7 +74,7 @@ def write_page(logs: Logs, pictures: dict[str, int], path: Path) -> None:
         "    python benchmarks/faults.py --data $DATA/manifest.csv      # or: make faults",
         "",
         "This command made the page: the same small network (three convolutions, "
-        f"{SIDE} pixels, {config_of('none').epochs} epochs) on the same faces of "
+        f"{SIDE} pixels, {read_config(None, SETTINGS).epochs} epochs) on the same faces of "
         f"{', '.join(SOURCES)} ({pictures['train']} for training, {pictures['val']} for "
         "validation, none of the test split), once for each fault. A fault touches the training "
         "alone; validation keeps its true labels and clean pictures. Every curve is in "
@@ -96,18 +84,18 @@ def write_page(logs: Logs, pictures: dict[str, int], path: Path) -> None:
         "",
         "After the last epoch:",
         "",
-        "| fault | training loss | training AUC | validation AUC | validation accuracy |",
-        "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for fault, rows in logs.items():
-        last = rows[-1]
-        names = ("train_loss", "train_auc", "val_auc", "val_accuracy")
-        lines.append(f"| {fault} | {' | '.join(f'{float(last[n]):.3f}' for n in names)} |")
+    names = ("train_loss", "train_auc", "val_auc", "val_accuracy")
+    figures = ("training loss", "training AUC", "validation AUC", "validation accuracy")
+    cells = [
+        (fault, *(f"{float(rows[-1][name]):.3f}" for name in names)) for fault, rows in logs.items()
+    ]
+    lines += table(("fault", *figures), cells, "|".join(figures))
     lines += [
         "",
         *_readings(logs),
         "",
-        "Faults are settings: `unmask train ... faults.label_noise=0.2`. A run with any prints a "
+        "The same faults go into any run: `unmask train ... --fault label_noise=0.2`. It prints a "
         "banner, says so in its checkpoints (`unmask inspect`), and cannot be exported.",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -163,12 +151,16 @@ def main() -> None:
     logs: Logs = {}
     for fault in [options.only] if options.only else FAULTS:
         run = options.runs / fault.replace(" ", "-")
-        train(rows, run, config_of(fault), progress=False, cache=cache)
+        config = read_config(None, SETTINGS)
+        train(rows, run, config, progress=False, cache=cache, faults=FAULTS[fault])
         logs[fault] = read_log(run / "training_log.csv")
     if options.only:
         return
     pictures = {split: sum(row.split == split for row in rows) for split in SHARES}
-    write_csv(logs, options.docs / "faults.csv")
+    lines = [
+        (fault, *(row[name] for name in COLUMNS)) for fault, own in logs.items() for row in own
+    ]
+    write_csv(options.docs / "faults.csv", ("fault", *COLUMNS), lines)
     draw(logs, options.docs / "faults.png")
     write_page(logs, pictures, options.docs / "faults.md")
 

@@ -26,7 +26,7 @@ from peerlib.page import Judged, judge, page
 from unmask.lab.data.manifest import Row, read_manifest, select
 from unmask.lab.evaluate.predictions import Predictions
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 
 HERE = Path(__file__).parent
 THRESHOLD = 0.5

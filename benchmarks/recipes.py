@@ -68,6 +68,7 @@ def run_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
     from unmask.lab.train.finished import load_run
     from unmask.lab.train.predict import predict
     from unmask.lab.train.train import train
+    from unmask.model.open import open_model
 
     rows = read_manifest(options.data)
     parts = {split: cap(rows, split, getattr(options, split)) for split in ("train", "val", "test")}
@@ -98,7 +99,7 @@ def run_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
     found = figures(judged, p_fake, 0.5)
 
     model = run / "model.onnx"
-    card = export(run, model, About(name=name, licence="not released", intended_use="comparison"))
+    export(run, model, About(name=name, licence="not released", intended_use="comparison"))
     command = [sys.executable, __file__, "--time", str(model), "--data", str(options.data)]
     timing = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return {
@@ -111,7 +112,7 @@ def run_recipe(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "trained_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "gflops": counter.get_total_flops() / 1e9,
         "megabytes": model.stat().st_size / 1e6,
-        "maps": "feature_map" in card.outputs,
+        "maps": open_model(model).has_maps,
         "train_cpu_seconds": seconds,
         "milliseconds": timing["median_ms"],
         "calibration": config.calibration,

@@ -34,11 +34,11 @@ from unmask.lab.train.augment import training_view
 from unmask.lab.train.config import TrainConfig, read_config
 from unmask.lab.train.dataset import TrainingViews, loader, read_pixels
 from unmask.lab.train.device import choose_precision
-from unmask.lab.train.losses import Answers, loss_sum
+from unmask.lab.train.losses import NetworkAnswers, fake_loss, loss_sum
 from unmask.lab.train.network import network_for
+from unmask.lab.train.normalise import normalise
 from unmask.lab.train.samplers import create_sampler
 from unmask.picture.decode import Pixels
-from unmask.picture.views import normalise
 
 WARM_UP = 2
 
@@ -63,9 +63,10 @@ class Naive:
             for index, seed in (next(draws) for _ in range(size)):
                 row = self.rows[index]
                 pixels = np.asarray(Image.open(row.path).convert("RGB"))
-                views.append(normalise(training_view(pixels, self.config, seed)[None])[0])
+                view = torch.tensor(training_view(pixels, self.config, seed)[None])
+                views.append(normalise(view, self.config.scale)[0])
                 fake.append(float(row.is_fake))
-            logits, _ = self.network(torch.from_numpy(np.stack(views)))
+            logits, _ = self.network(torch.stack(views))
             loss = F.binary_cross_entropy_with_logits(logits, torch.tensor(fake))
             self.optimizer.zero_grad()
             loss.backward()
@@ -80,7 +81,7 @@ class Default:
         self.rows, self.config = rows, config
         self.network = network_for(config).to(memory_format=torch.channels_last).train()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), config.learning_rate)
-        self.loss = loss_sum(config, rows)
+        self.loss = loss_sum(config, rows, fake_loss(config))
 
     def batches(self) -> Iterator[dict[str, Any]]:
         """Feed batches as training does."""
@@ -97,7 +98,7 @@ class Default:
             views = batch["views"].squeeze(1).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
                 fake, category = self.network(views)
-            loss = self.loss(Answers(fake.float(), category.float()), batch)
+            loss = self.loss(NetworkAnswers(fake.float(), category.float()), batch)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()

@@ -19,13 +19,12 @@ from unmask.lab.data.duplicates import cluster
 from unmask.lab.data.fingerprint import Fingerprint, fingerprint_files
 from unmask.lab.data.manifest import Row
 from unmask.lab.data.shortcuts import Shortcut, find_shortcuts, measure_number
-from unmask.lab.tower.features import degraded_view
 from unmask.lab.train.augment import training_view
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.samplers import create_sampler
 from unmask.picture.decode import Pixels, decode, read_bytes
 from unmask.picture.errors import PictureError
-from unmask.picture.views import crop_at, grow_to, whole_view
+from unmask.picture.views import crop_at, grow_to
 
 QUALITY = 90
 """At which every view is saved to be weighed."""
@@ -93,15 +92,11 @@ def blocking(view: Pixels) -> float:
 
 
 def _views(config: TrainConfig) -> dict[str, Callable[[Pixels, int], Pixels]]:
-    """Return what is looked at: untouched and as training makes it, for network and tower."""
+    """Return what is looked at: untouched and as training makes it."""
     size = config.views.size
     return {
         "crops, untouched": lambda pixels, seed: crop_at(grow_to(pixels, size), size, 0.5, 0.5),
         "the network's views": lambda pixels, seed: training_view(pixels, config, seed),
-        "whole pictures, untouched": lambda pixels, seed: whole_view(pixels, size),
-        "the tower's degraded views": lambda pixels, seed: degraded_view(
-            pixels, np.random.default_rng(seed)
-        ),
     }
 
 

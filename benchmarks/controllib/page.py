@@ -9,11 +9,11 @@ from controllib.areas import ALL, MEAN
 from controllib.mix import QUALITY
 from unmask.lab.data.shortcuts import NAMED_FROM
 from unmask.lab.evaluate.bootstrap import Interval
-from unmask.lab.evaluate.markdown import cell
+from unmask.lab.evaluate.markdown import cell, table
 from unmask.lab.evaluate.wording import ABSENT, FEW, number
 
 GUESSING = 0.5
-DEALS = ("true labels", "dealt to halves", "dealt within sources")
+DEALS = ("true labels", "dealt to halves")
 
 
 def page(found: dict[str, Any], command: str) -> str:
@@ -26,15 +26,15 @@ def page(found: dict[str, Any], command: str) -> str:
     lines = [
         "# Controls",
         "",
-        f"    {command}      # or: make controls",
+        f"    {command}",
         "",
         "Anything that looks too good is a leak until shown otherwise. This command made the page: "
         "what is left when labels mean nothing, what files give away without their pictures, and "
         "which shortcuts are left in what training draws. AUC, with 95% intervals in brackets; "
         f"sources with fewer than {FEW} pictures of a label are left out.",
     ]
-    if "heads" in found or "networks" in found:
-        lines += ["", *_shuffled(found)]
+    if "networks" in found:
+        lines += ["", *_shuffled(found["networks"])]
     if "files" in found:
         lines += ["", *_files(found["files"])]
     if "mix" in found:
@@ -42,50 +42,33 @@ def page(found: dict[str, Any], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shuffled(found: dict[str, Any]) -> Iterator[str]:
+def _shuffled(part: dict[str, Any]) -> Iterator[str]:
     yield from (
         "## Labels that mean nothing",
         "",
         "The same training on labels dealt anew, judged by the true ones: all that it says better "
         "than guessing would come in past the training labels. *Dealt to halves*: half of each "
-        "source's real pictures and half of its fakes are called fake. *Dealt within sources*: "
-        "labels change places within their source, so that each keeps its share of fakes; what a "
-        "source alone tells may then show over all pictures, and nothing within a source. Each "
-        "figure is the mean over seeds, with Student's interval of that mean.",
+        "source's real pictures and half of its fakes are called fake. Each figure is the mean "
+        "over seeds, with Student's interval of that mean.",
+        "",
+        f"The network of the leave-one-out protocols ({part['recipe']}): {part['train']:,} "
+        f"training pictures, {part['seeds']} seeds, judged on all {part['val']} validation "
+        "pictures. Its epoch is chosen on some of these, by dealt labels where it was trained "
+        "on such.",
+        "",
+        *_table(part),
     )
-    if "heads" in found:
-        part = found["heads"]
-        yield from (
-            "",
-            f"The head on the frozen tower: {part['train']:,} training pictures with their "
-            f"degraded versions, no pseudo-fakes (these stay fakes, whatever labels say), "
-            f"{part['seeds']} seeds, judged on all {part['val']} validation pictures.",
-            "",
-            *_table(part),
-        )
-    if "networks" in found:
-        part = found["networks"]
-        yield from (
-            "",
-            f"The network of the leave-one-out protocols ({part['recipe']}): {part['train']:,} "
-            f"training pictures, {part['seeds']} seeds, judged on all {part['val']} validation "
-            "pictures. Its epoch is chosen on some of these, by dealt labels where it was trained "
-            "on such.",
-            "",
-            *_table(part),
-        )
 
 
 def _table(part: dict[str, Any]) -> Iterator[str]:
     deals = [deal for deal in DEALS if deal in part]
-    yield f"| pictures | {' | '.join(deals)} |"
-    yield "| --- |" + " --- |" * len(deals)
-    for name in _ordered(part[deals[0]]):
-        yield f"| {cell(name)} | {' | '.join(number(_of(part[deal], name)) for deal in deals)} |"
+    rows = [
+        (cell(name), *(number(_of(part[deal], name)) for deal in deals))
+        for name in _ordered(part[deals[0]])
+    ]
+    yield from table(("pictures", *deals), rows)
     for deal in deals[1:]:
-        names = [name for name in part[deal] if deal == "dealt to halves" or name != ALL]
-        if not names:
-            continue
+        names = list(part[deal])
         off = [name for name in names if not _may_be(part[deal][name])]
         verdict = (
             f"**{len(off)} of {len(names)} intervals exclude {GUESSING}** ({', '.join(off)}); one "
@@ -105,13 +88,16 @@ def _files(part: dict[str, Any]) -> Iterator[str]:
         f"Beside it the figures of {part['model']} (SHA-256 `{part['sha256'][:8]}`) on the same "
         "test pictures, from its card.",
         "",
-        f"| pictures | files, validation | files, test | {part['model']}, test |",
-        "| --- | --- | --- | --- |",
     )
-    for name in _ordered(part["test"]):
-        if name != MEAN:
-            cells = (_of(part[column], name) for column in ("val", "test", "model on test"))
-            yield f"| {cell(name)} | {' | '.join(map(number, cells))} |"
+    columns = ("val", "test", "model on test")
+    rows = [
+        (cell(name), *(number(_of(part[column], name)) for column in columns))
+        for name in _ordered(part["test"])
+        if name != MEAN
+    ]
+    yield from table(
+        ("pictures", "files, validation", "files, test", f"{part['model']}, test"), rows
+    )
     names = [name for name in part["test"] if name not in (ALL, MEAN)]
     close = [name for name in names if _overlap(part["test"], part["model on test"], name)]
     yield from (
@@ -135,9 +121,8 @@ def _mix(part: dict[str, Any]) -> Iterator[str]:
         f"are saved alike (JPEG {QUALITY}: busyness, blur, noise) and the blocks of an earlier "
         "JPEG. Both also measure what a picture shows.",
         "",
-        "| stage | what | AUC, all | the most within a source or category |",
-        "| --- | --- | ---: | --- |",
     )
+    rows = []
     for stage, shortcuts in part["stages"].items():
         names = dict.fromkeys(one["name"] for one in shortcuts)
         for name in names:
@@ -146,8 +131,9 @@ def _mix(part: dict[str, Any]) -> Iterator[str]:
             within = [one for one in own if one["within"]]
             most = max(within, key=lambda one: one["auc"], default=None)
             words = f"{most['auc']:.2f}, {most['within']}" if most else ABSENT
-            yield f"| {stage} | {name} | {overall} | {cell(words)} |"
-    yield ""
+            rows.append((stage, name, overall, cell(words)))
+    head = ("stage", "what", "AUC, all", "the most within a source or category")
+    yield from (*table(head, rows, "AUC, all"), "")
     for stage, shortcuts in part["stages"].items():
         left = [one for one in shortcuts if one["found"]]
         said = "; ".join(

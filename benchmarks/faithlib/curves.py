@@ -42,7 +42,7 @@ def curves(detector: Detector, rows: Sequence[Row]) -> tuple[Curves, dict[str, F
         heat = found.map()
         # For what was called: towards fake or towards real.
         p_fake = detector.detect(found.pixels).p_fake or 0.0
-        sign = 1.0 if p_fake >= detector.model.card.threshold else -1.0
+        sign = 1.0 if p_fake >= detector.scale.shown_threshold else -1.0
         orders = {"map": _order(sign * heat), "random": _order(random_map(found, rng))}
         for start, end in (("deletion", _mean_colour), ("insertion", _blurred)):
             other = end(found.pixels)

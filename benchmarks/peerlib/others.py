@@ -10,7 +10,7 @@ import numpy as np
 
 from peerlib.common import Data, Outcome, milliseconds
 from unmask import Detector
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 
 _SAHU65 = Path(__file__).with_name("ask_sahu65.py")
 

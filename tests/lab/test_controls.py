@@ -7,12 +7,10 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
@@ -20,17 +18,17 @@ from controllib import shuffled
 from controllib.areas import ALL, over_seeds
 from controllib.mix import blocking, shortcuts_of_mix, weight
 from controllib.page import page
-from controllib.shuffled import dealt_to_halves, dealt_within_sources, heads
+from controllib.shuffled import dealt_to_halves
 from pictures import picture
-from unmask.lab.calibrate.score import ViewScores
+from unmask.lab.calibrate.score import Scores
 from unmask.lab.data.manifest import Label, Row, Split, write_manifest
 from unmask.lab.left_out.protocol import Recipe
-from unmask.lab.tower.features import TowerFeatures
-from unmask.lab.tower.kept import FrozenTower, KeptFeatures
+from unmask.lab.recipes import recipe_file
 from unmask.lab.train.config import TrainConfig, read_config
+from unmask.lab.train.faults import Faults
+from unmask.model.model import ModelOutput
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RECIPE = BENCHMARKS.parent / "recipes" / "unmask-duo" / "train.yaml"
 
 
 def collection(splits: dict[Split, int]) -> list[Row]:
@@ -46,62 +44,43 @@ def collection(splits: dict[Split, int]) -> list[Row]:
     return rows
 
 
-def separable(rows: Sequence[Row], versions: int) -> TowerFeatures:
-    values = np.random.default_rng(len(rows)).normal(0, 1, (len(rows), versions, 8))
-    values[..., 0] += np.array([6 if row.is_fake else 0 for row in rows])[:, None]
-    return TowerFeatures(list(rows), values.astype(np.float16))
-
-
 def test_labels_are_dealt_as_is_said() -> None:
     rows = collection({"train": 400})
-    halves, within = dealt_to_halves(rows, 1), dealt_within_sources(rows, 1)
-    for source, shares in (("even", (0.5, 0.5)), ("fakes", (0.5, 0.75))):
-        for dealt, share in zip((halves, within), shares, strict=True):
-            own = [row.is_fake for row in dealt if row.source == source]
-            assert np.mean(own) == pytest.approx(share)
-    changed = Counter(old.label for old, new in zip(rows, within, strict=True) if old != new)
+    dealt = dealt_to_halves(rows, 1)
+    for source in ("even", "fakes"):
+        assert np.mean([row.is_fake for row in dealt if row.source == source]) == 0.5
+    changed = Counter(old.label for old, new in zip(rows, dealt, strict=True) if old != new)
     assert min(changed["real"], changed["fake"]) > 50
-    assert dealt_within_sources(rows, 2) != within
-
-
-def test_shuffled_labels_leave_nothing_of_a_separable_toy() -> None:
-    train, val = collection({"train": 300}), collection({"val": 200})
-    tower = FrozenTower(file="t.onnx", sha256="0", seed=0, pictures="0")
-    found = heads(
-        KeptFeatures(tower, onnx.ModelProto(), separable(train, 2), separable(val, 1)), seeds=12
-    )
-    assert found["true labels"][ALL][0] > 0.99
-    for name, (value, low, high) in found["dealt to halves"].items():
-        assert low <= 0.5 <= high, name
-        # A head that learns nothing still points somewhere, and the toy has little else.
-        assert abs(value - 0.5) < 0.3
+    assert dealt_to_halves(rows, 2) != dealt
 
 
 def test_no_true_label_reaches_a_network_that_must_learn_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = collection({"train": 80, "val": 80})
-    trained: dict[str, tuple[list[Row], TrainConfig]] = {}
+    trained: dict[str, tuple[list[Row], Faults]] = {}
 
-    def keep(given: list[Row], run: Path, config: TrainConfig, *, progress: bool) -> None:
-        trained[run.name] = given, config
+    def keep(
+        given: list[Row], run: Path, config: TrainConfig, *, progress: bool, faults: Faults
+    ) -> None:
+        trained[run.name] = given, faults
 
-    def oracle(model: object, given: list[Row], plan: object) -> ViewScores:
-        truth = np.array([[float(row.is_fake)] for row in given], dtype=np.float32)
-        return ViewScores(given, truth, np.zeros((len(given), 1, 3)), np.zeros(len(given)))
+    def oracle(model: object, given: list[Row]) -> Scores:
+        nothing = np.zeros(3, np.float32)
+        return Scores(given, [ModelOutput(float(row.is_fake), nothing, nothing) for row in given])
 
     monkeypatch.setattr(shuffled, "train", keep)
-    monkeypatch.setattr(shuffled, "Checkpoint", MagicMock())
-    monkeypatch.setattr(shuffled, "score_views", oracle)
+    monkeypatch.setattr(shuffled, "open_model", MagicMock())
+    monkeypatch.setattr(shuffled, "score", oracle)
     recipe = Recipe(config=TrainConfig(), train_pictures=20, val_pictures=20)
     found = shuffled.networks(rows, recipe, 2, tmp_path / "runs", tmp_path / "nothing")
     assert list(trained) == ["shuffled-0", "shuffled-1", "nothing"]
     true_labels = {row.path: row.is_fake for row in rows}
-    for name, (given, config) in trained.items():
+    for name, (given, faults) in trained.items():
         val = [row for row in given if row.split == "val"]
         right = np.mean([row.is_fake == true_labels[row.path] for row in val])
         # The fault deals the training labels; who calls deals those that choose the epoch.
-        assert config.faults.shuffled_labels == (name != "nothing")
+        assert faults.shuffled_labels == (name != "nothing")
         assert right == pytest.approx(1.0 if name == "nothing" else 0.5)
     # The judge knows the true ones.
     assert found["dealt to halves"][ALL][0] == 1.0
@@ -147,7 +126,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
 
 def test_a_label_in_the_files_is_found_and_augmentation_takes_most_of_it(saved: list[Row]) -> None:
     train = [row for row in saved if row.split == "train"]
-    found = shortcuts_of_mix(train, read_config(RECIPE), most=100)
+    found = shortcuts_of_mix(
+        train, read_config(recipe_file("lite0"), ["degraded_share=0.65"]), most=100
+    )
 
     def measured(name: str) -> dict[str, float]:
         return {
@@ -163,7 +144,6 @@ def test_a_label_in_the_files_is_found_and_augmentation_takes_most_of_it(saved: 
     for fact in (blocks, weights):
         assert fact["crops, untouched"] > 0.95
         assert fact["the network's views"] < fact["crops, untouched"] - 0.1
-        assert fact["the tower's degraded views"] < fact["whole pictures, untouched"] - 0.1
 
 
 def test_the_command_writes_page_and_figures(saved: list[Row], tmp_path: Path) -> None:
@@ -190,12 +170,11 @@ def test_verdicts_on_the_page_are_computed() -> None:
         "seeds": 3, "train": 100, "val": 50,
         "true labels": {ALL: (0.9, 0.8, 1.0), "a": (0.9, 0.8, 1.0)},
         "dealt to halves": {ALL: (0.5, 0.4, 0.6), "a": (0.7, 0.6, 0.8)},
-        "dealt within sources": {ALL: (0.6, 0.55, 0.65), "a": (0.5, 0.4, 0.6)},
+        "recipe": "tiny",
     }  # fmt: skip
-    text = page({"heads": part}, "command")
-    assert "**1 of 2 intervals exclude 0.5** (a)" in text
-    # What sources tell over all pictures is no leak when labels keep their sources' shares.
-    assert "Dealt within sources: all 1 intervals include 0.5." in text
+    assert "**1 of 2 intervals exclude 0.5** (a)" in page({"networks": part}, "command")
+    part["dealt to halves"]["a"] = (0.5, 0.4, 0.6)
+    assert "all 2 intervals include 0.5." in page({"networks": part}, "command")
 
 
 def test_a_page_without_a_source_large_enough_has_no_mean() -> None:

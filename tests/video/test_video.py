@@ -444,9 +444,9 @@ def test_the_benchmark_of_a_list(tmp_path: Path) -> None:
         lines.append(f"{number}.mp4,{label}")
     table = tmp_path / "list.csv"
     table.write_text("\n".join([*lines, "none.mp4,fake"]))
-    done = CliRunner().invoke(app, ["video", "--benchmark", str(table), "--no-faces"])
+    done = CliRunner().invoke(app, ["evaluate-videos", str(table), "--no-faces"])
     figures = json.loads(done.stdout)
     assert (figures["videos"], figures["unreadable"], figures["fake"]) == (4, 1, 2)
     assert 0 <= figures["auc"][0] <= 1
     table.write_text("path,label\nx.mp4,perhaps")
-    assert CliRunner().invoke(app, ["video", "--benchmark", str(table)]).exit_code == 2
+    assert CliRunner().invoke(app, ["evaluate-videos", str(table)]).exit_code == 2

@@ -13,7 +13,7 @@ it beside the answer.
 ``occlusion``, for every model: parts of the picture are hidden, and the map is by how much the
 logit falls (Zeiler and Fergus 2014); see `occlusion`.
 
-Training runs have further methods, by derivatives: `unmask.lab.train.explain_run`.
+Training runs have further methods, by derivatives: `unmask.lab.train.run_model`.
 """
 
 from __future__ import annotations

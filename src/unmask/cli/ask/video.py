@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @with_settings(faces=True, max_megapixels=36.0, max_megabytes=4096.0)
 def video(
-    files: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
+    files: Annotated[list[Path], typer.Argument(help="Video files.")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -45,13 +45,6 @@ def video(
     ] = "mean",
     max_seconds: Annotated[float, typer.Option(min=1, help="Look at so much of a video.")] = 600.0,
     max_time: Annotated[float, typer.Option(min=1, help="Work so long on a video.")] = 300.0,
-    benchmark: Annotated[
-        Path | None,
-        typer.Option(
-            help="Judge the labelled videos of a CSV with the columns path and label.",
-            show_default=False,
-        ),
-    ] = None,
     *,
     model: Path | None,
     settings: DetectorSettings,
@@ -60,8 +53,6 @@ def video(
 
     Exit code 0: all were answered; 1: some could not be read; 2: wrong use.
     """
-    if bool(files) == bool(benchmark):
-        fail("name videos, or a list of them with --benchmark.")
     with clean_errors():
         from unmask.detector.detector import Detector
         from unmask.heatmap.naming import Names
@@ -71,7 +62,7 @@ def video(
 
         if out and find_spec("matplotlib") is None:
             fail("the plot needs Matplotlib; install it with: pip install 'unmask[media]'")
-        check_output("--out", out, files or [])
+        check_output("--out", out, files)
         check_folder("--out", out)
         if out:
             # Before any long work: a place that cannot be written is known now.
@@ -87,20 +78,15 @@ def video(
                 max_time=max_time,
             ),
         )
-        if benchmark:
-            from unmask.cli.make.evaluate_videos import judge_labelled
-
-            judge_labelled(detector, benchmark)
-            return
         failed = False
-        paths, folders = files or [], Names(out or Path())
-        for path in paths:
+        folders = Names(out or Path())
+        for path in files:
             found = _answer(detector, path)
             failed |= found.error is not None
             if out and found.error is None:
                 from unmask.video.output import write_all
 
-                folder = out if len(paths) == 1 else folders.place(str(path), str(path), "found")
+                folder = out if len(files) == 1 else folders.place(str(path), str(path), "found")
                 write_all(found, folder, threshold=detector.detector.scale.shown_threshold)
             if as_json:
                 typer.echo(json.dumps(found.to_json()))

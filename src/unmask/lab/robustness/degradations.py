@@ -1,4 +1,4 @@
-"""What happens to pictures on their way: each kind of wear, from mild to harsh."""
+"""What happens to pictures on their way: each kind of degradation, from mild to harsh."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image, ImageFilter
 
 from unmask.picture.decode import Pixels
 
-Wear = Callable[[Image.Image, np.random.Generator], Image.Image]
+Degrade = Callable[[Image.Image, np.random.Generator], Image.Image]
 CLEAN = "clean"
 _SMALLEST = 16
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One kind of wear at one strength.
+class Degradation:
+    """One kind of degradation at one strength.
 
     Attributes:
         kind: What is done.
@@ -28,40 +28,40 @@ class Setting:
 
     kind: str
     level: str
-    apply: Wear
+    apply: Degrade
 
     def __call__(self, pixels: Pixels, seed: int) -> Pixels:
-        """Return the worn picture, uint8, RGB.
+        """Return the degraded picture, uint8, RGB.
 
         Args:
             pixels: uint8, shape (height, width, 3).
-            seed: The same one wears a picture the same way.
+            seed: The same one degrades a picture the same way.
         """
-        worn = self.apply(Image.fromarray(pixels), np.random.default_rng(seed))
-        return np.asarray(worn.convert("RGB"))
+        degraded = self.apply(Image.fromarray(pixels), np.random.default_rng(seed))
+        return np.asarray(degraded.convert("RGB"))
 
 
-def jpeg(quality: int) -> Wear:
+def jpeg(quality: int) -> Degrade:
     """Save as JPEG with halved colours, as most programs do."""
     return lambda image, _: _saved(image, "JPEG", quality=quality, subsampling="4:2:0")
 
 
-def webp(quality: int) -> Wear:
+def webp(quality: int) -> Degrade:
     """Save as lossy WebP."""
     return lambda image, _: _saved(image, "WEBP", quality=quality, method=4)
 
 
-def resized(factor: float, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Wear:
+def resized(factor: float, resampling: Image.Resampling = Image.Resampling.LANCZOS) -> Degrade:
     """Resize both sides by a factor."""
     return lambda image, _: _scaled(image, factor, resampling)
 
 
-def blurred(sigma: float) -> Wear:
+def blurred(sigma: float) -> Degrade:
     """Blur with a Gaussian of so many pixels."""
     return lambda image, _: image.filter(ImageFilter.GaussianBlur(sigma))
 
 
-def noisy(deviation: float) -> Wear:
+def noisy(deviation: float) -> Degrade:
     """Add Gaussian noise of so many grey levels, to each channel by itself."""
 
     def apply(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -72,7 +72,7 @@ def noisy(deviation: float) -> Wear:
     return apply
 
 
-def cropped(share: float) -> Wear:
+def cropped(share: float) -> Degrade:
     """Keep so much of either side, at a random place."""
 
     def apply(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -85,14 +85,14 @@ def cropped(share: float) -> Wear:
     return apply
 
 
-def brightened(factor: float) -> Wear:
+def brightened(factor: float) -> Degrade:
     """Multiply all values."""
     return lambda image, _: image.point(
         [min(255, round(value * factor)) for value in range(256)] * 3
     )
 
 
-def shared(times: int) -> Wear:
+def shared(times: int) -> Degrade:
     """Send through social media so often: each time at most 90% of the size, and JPEG anew.
 
     The qualities alternate between 71 and 82, so that no saving falls on the grid of the last.
@@ -107,7 +107,7 @@ def shared(times: int) -> Wear:
     return apply
 
 
-def screenshot(zoom: float) -> Wear:
+def screenshot(zoom: float) -> Degrade:
     """Show at a zoom with a viewer's plain margins, and take what the screen shows, lossless."""
 
     def apply(image: Image.Image, _: np.random.Generator) -> Image.Image:
@@ -121,7 +121,7 @@ def screenshot(zoom: float) -> Wear:
     return apply
 
 
-def from_the_web(longest: int, quality: int) -> Wear:
+def from_the_web(longest: int, quality: int) -> Degrade:
     """Shrink to a longest side, where it is longer, and save as JPEG."""
 
     def apply(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -131,9 +131,9 @@ def from_the_web(longest: int, quality: int) -> Wear:
     return apply
 
 
-def settings() -> list[Setting]:
+def degradations() -> list[Degradation]:
     """Return every setting by kind, each from mild to harsh; the first leaves all as it is."""
-    kinds: dict[str, dict[str, Wear]] = {
+    kinds: dict[str, dict[str, Degrade]] = {
         CLEAN: {"as it is": lambda image, _: image},
         "web": {
             "768 px, JPEG 60": from_the_web(768, 60),
@@ -152,9 +152,9 @@ def settings() -> list[Setting]:
         "screenshot": {f"at {z:.0%}": screenshot(z) for z in (1.0, 1.25, 0.67)},
     }
     return [
-        Setting(kind, level, wear)
+        Degradation(kind, level, degrade)
         for kind, levels in kinds.items()
-        for level, wear in levels.items()
+        for level, degrade in levels.items()
     ]
 
 

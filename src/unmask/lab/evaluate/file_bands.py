@@ -1,4 +1,4 @@
-"""Bands of pictures by what their files are like: size and JPEG quality."""
+"""FileBands of pictures by what their files are like: size and JPEG quality."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUALITIES = (50, 70, 80, 90, 95)
 
 
 @dataclass(frozen=True, slots=True)
-class Bands:
+class FileBands:
     """The bands that a picture falls into, in words.
 
     Attributes:
@@ -31,7 +31,7 @@ class Bands:
     quality: str
 
 
-def read_bands(rows: Iterable[Row]) -> list[Bands]:
+def read_bands(rows: Iterable[Row]) -> list[FileBands]:
     """Read the header of every picture; a file that cannot be read is of unknown quality."""
     return [_read(row) for row in rows]
 
@@ -56,7 +56,7 @@ def quality_order() -> list[str]:
     return [quality_band(1), *(quality_band(value) for value in QUALITIES), NOT_JPEG, UNKNOWN]
 
 
-def _read(row: Row) -> Bands:
+def _read(row: Row) -> FileBands:
     size, quality = (row.width, row.height), UNKNOWN
     try:
         data = read_bytes(row.path)
@@ -67,7 +67,7 @@ def _read(row: Row) -> Bands:
             quality = quality_band(coding.quality) if coding else quality
     except Exception:  # noqa: S110  (absent or hostile: what the manifest says has to do)
         pass
-    return Bands(size_band(min(size)), quality)
+    return FileBands(size_band(min(size)), quality)
 
 
 def _band(value: int, bounds: tuple[int, ...], unit: str) -> str:

@@ -1,90 +1,74 @@
-"""``unmask evaluate --leave-one-...-out``: how far a recipe carries to what it has never seen."""
+"""``unmask left-out``: how far a recipe carries to what it has never seen."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from unmask.cli.errors import clean_errors
-from unmask.cli.make.words import command_line
+from unmask.cli.make.repeat_command import command_line
 from unmask.cli.options import check_file, check_folder
-from unmask.cli.progress import counted
 from unmask.verdict.table import printable
 
 if TYPE_CHECKING:
-    from unmask.lab.left_out.folds import Kind
     from unmask.lab.left_out.results import Results
 
-DEFAULT_RECIPE = Path("recipes/leave-one-out/protocol.yaml")
 
-
-def leave_one_out(
-    data: Path,
-    kind: Kind,
-    recipe: Path,
-    tower: Path | None,
-    out: Path | None,
-    folds: list[Path] | None,
-    bootstrap: int,
+def left_out(
+    kind: Annotated[
+        Literal["generator", "source"], typer.Argument(help="What is left out, one at a time.")
+    ],
+    data: Annotated[Path, typer.Option(help="The manifest.")],
+    out: Annotated[Path, typer.Option(help="A folder for the networks and their figures.")],
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to train, and on how much; a capped EfficientNet-Lite0 if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the figures here too, for `unmask evaluate --folds`.", show_default=False
+        ),
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=100, help="Resamples for the intervals.")] = 1000,
 ) -> None:
-    """Train and judge the folds, and write ``folds-KIND.json`` and ``.csv``.
-
-    Args:
-        data: The manifest.
-        kind: What to leave out.
-        recipe: What to train.
-        tower: CLIP's image tower, for a head beside each network; None for networks alone.
-        out: The folder of the folds.
-        folds: One more place for the JSON, or none.
-        bootstrap: Resamples for the intervals.
-    """
+    """Train a recipe without each generator or source, and test it on that one."""
     console = Console(highlight=False)
     with clean_errors():
         from unmask.lab.data.manifest import read_manifest
         from unmask.lab.left_out.judge_left_out import run_protocol
         from unmask.lab.left_out.protocol import read_recipe
+        from unmask.lab.recipes import LEAVE_ONE_OUT
 
-        if out is None:
-            raise ValueError("--leave-one-...-out needs --out, a folder for its networks.")
         check_folder("--out", out)
-        if len(folds or []) > 1:
-            raise ValueError("--leave-one-...-out writes one file of --folds.")
-        for path in folds or []:
-            check_file("--folds", path)
-        rows = read_manifest(data)
-        chosen = read_recipe(recipe)
+        check_file("--folds", folds)
+        chosen = read_recipe(recipe or LEAVE_ONE_OUT)
 
-        def tell(name: str, done: int, total: int, seconds: float) -> None:
+        def notify(name: str, done: int, total: int, seconds: float) -> None:
             took = f"{seconds:.0f} s" if seconds else "was done before"
             console.print(Text(printable(f"{done}/{total} {name} left out: {took}")))
 
-        kept = None
-        if tower is not None:
-            from unmask.lab.tower.kept import keep_features
-
-            with counted("looking", len(rows)) as advance:
-                kept = keep_features(
-                    tower, rows, out / "tower", report=console.print, on_progress=advance
-                )
         command = command_line(
+            f"left-out {kind}",
             data=Path("$DATA", data.name),
-            leave_one_generator_out=kind == "generator",
-            leave_one_source_out=kind == "source",
             recipe=recipe,
-            tower=tower,
             out=out,
             folds=folds,
             bootstrap=None if bootstrap == 1000 else bootstrap,
         )
         results = run_protocol(
-            rows, kind, chosen, out,
-            command=command, kept=kept, resamples=bootstrap, on_fold=tell,
+            read_manifest(data), kind, chosen, out,
+            command=command, resamples=bootstrap, on_fold=notify,
         )  # fmt: skip
-        for path in (out / f"folds-{kind}.json", *(folds or [])):
+        for path in filter(None, (out / f"folds-{kind}.json", folds)):
             results.write(path)
         results.write_csv(out / f"folds-{kind}.csv")
     _draw(console, results)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from unmask.lab.evaluate.bootstrap import Interval
-from unmask.lab.evaluate.compare import Comparison
 from unmask.lab.evaluate.costs import Costs
 from unmask.lab.evaluate.evaluate import Evaluation
 from unmask.lab.evaluate.slices import SliceFigures
+from unmask.lab.files import write_csv, write_json
 
 COLUMNS = ("kind", "slice", "real", "fake", "metric", "value", "low", "high")
 
 
-def write_metrics_json(
-    done: Evaluation, comparison: Comparison | None, costs: Costs | None, path: Path
-) -> None:
+def write_metrics_json(done: Evaluation, costs: Costs | None, path: Path) -> None:
     """Write everything, each figure as value, low and high, or null where it does not exist."""
     document = {
         "subject": asdict(done.subject),
@@ -32,7 +28,6 @@ def write_metrics_json(
         ],
         "category": _figure(done.category),
         "likeliest_category": _figure(done.likeliest),
-        "comparison": comparison and asdict(comparison),
         "costs": costs and asdict(costs),
         "slices": [
             {
@@ -46,18 +41,17 @@ def write_metrics_json(
             for one in done.slices
         ],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_json(path, document)
 
 
 def write_metrics_csv(done: Evaluation, path: Path) -> None:
     """Write a row a slice and metric; the figures are empty where a metric does not exist."""
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for one in done.slices:
-            for name, value in _all(one).items():
-                known = [one.slice.kind, one.slice.name, one.real, one.fake, name]
-                writer.writerow([*known, *(value or ("", "", ""))])
+    lines = [
+        [one.slice.kind, one.slice.name, one.real, one.fake, name, *(value or ("", "", ""))]
+        for one in done.slices
+        for name, value in _all(one).items()
+    ]
+    write_csv(path, COLUMNS, lines)
 
 
 def _all(one: SliceFigures) -> dict[str, Interval | None]:

@@ -1,4 +1,4 @@
-"""Ask a detector about the same pictures under every kind of wear."""
+"""Ask a detector about the same pictures under every kind of degradation."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from unmask.detector.detector import Detector, Picture
+from unmask.detector.detector import Detector
 from unmask.lab.data.manifest import Row
 from unmask.lab.evaluate.bootstrap import Interval, Weights, resample, share_interval
 from unmask.lab.evaluate.metrics import measure_intervals, share
 from unmask.lab.evaluate.slices import share_among
-from unmask.lab.worn.wear import CLEAN, Setting, settings
-from unmask.picture.decode import decode, read_bytes
+from unmask.lab.robustness.degradations import CLEAN, Degradation, degradations
+from unmask.picture.decode import Pixels, decode, read_bytes
 from unmask.picture.errors import PictureError
 
 METRICS = ("auc", "fpr", "fnr", "ece")
 
 
 @dataclass(frozen=True)
-class Worn:
-    """How a detector does under one kind of wear.
+class DegradedResult:
+    """How a detector does under one kind of degradation.
 
     Attributes:
         kind: What is done to the pictures.
@@ -70,7 +70,7 @@ class Robustness:
             it promises nothing.
         threshold: From this ``p_fake`` on a picture counts as called fake in FPR and FNR.
         resamples: Of the bootstrap over groups.
-        worn: Every setting, the first being the pictures as they are.
+        degraded: Every setting, the first being the pictures as they are.
     """
 
     model: str
@@ -83,25 +83,25 @@ class Robustness:
     promise: float | None
     threshold: float
     resamples: int
-    worn: tuple[Worn, ...]
+    degraded: tuple[DegradedResult, ...]
 
     @property
-    def kinds(self) -> dict[str, list[Worn]]:
+    def kinds(self) -> dict[str, list[DegradedResult]]:
         """Settings by kind, each from mild to harsh."""
-        found: dict[str, list[Worn]] = {}
-        for one in self.worn:
+        found: dict[str, list[DegradedResult]] = {}
+        for one in self.degraded:
             found.setdefault(one.kind, []).append(one)
         return found
 
-    def stops(self) -> dict[str, Worn | None]:
-        """Return for each kind of wear the setting from which the model should stop answering.
+    def stops(self) -> dict[str, DegradedResult | None]:
+        """Return by kind the degradation from which the model should stop answering.
 
         It is the first, from mild to harsh, at which more of the answers are wrong than was
         promised; None where the promise holds throughout. Where the figure for pictures as they are
         lies above the promise already, but not clearly, the first counts at which it clearly is
         broken. Empty without a promise, and where it clearly does not hold even as they are.
         """
-        clean, promise = self.worn[0], self.promise
+        clean, promise = self.degraded[0], self.promise
         if promise is None or clean.breaks(promise, clearly=True):
             return {}
         clearly = clean.breaks(promise)
@@ -112,13 +112,13 @@ class Robustness:
         }
 
 
-def sweep(
+def judge_robustness(
     detector: Detector,
     rows: Sequence[Row],
     *,
     split: str,
     resamples: int = 1000,
-    chosen: Sequence[Setting] | None = None,
+    chosen: Sequence[Degradation] | None = None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> Robustness:
     """Judge a detector under every setting, on the same pictures and in the same resamples.
@@ -128,7 +128,7 @@ def sweep(
         rows: Pictures of both labels.
         split: Where they are from.
         resamples: Of the bootstrap over groups.
-        chosen: Settings; None for all of `settings`.
+        chosen: Settings; None for all of `degradations`.
         on_progress: Called with the number of answers just given.
 
     Raises:
@@ -147,12 +147,12 @@ def sweep(
         real=sum(not row.is_fake for row in read),
         fake=sum(row.is_fake for row in read),
         unreadable=len(rows) - len(read),
-        promise=card.most_wrong,
-        threshold=card.threshold,
+        promise=detector.scale.band.most_wrong,
+        threshold=detector.scale.shown_threshold,
         resamples=resamples,
-        worn=tuple(
+        degraded=tuple(
             _judge(detector, read, setting, weights, on_progress)
-            for setting in (settings() if chosen is None else chosen)
+            for setting in (degradations() if chosen is None else chosen)
         ),
     )
 
@@ -160,12 +160,12 @@ def sweep(
 def _judge(
     detector: Detector,
     rows: Sequence[Row],
-    setting: Setting,
+    setting: Degradation,
     weights: Weights,
     on_progress: Callable[[int], None],
-) -> Worn:
+) -> DegradedResult:
     p_fake, said = [], []
-    for verdict in detector.detect_many(_worn(rows, setting)):
+    for verdict in detector.detect_many(_degraded(rows, setting)):
         if verdict.error is not None:
             raise ValueError(f"Under '{setting.kind}' a picture became unreadable: {verdict.error}")
         p_fake.append(verdict.p_fake or 0.0)
@@ -176,11 +176,11 @@ def _judge(
     verdicts = np.array(said)
     sure, wrong = verdicts != "unsure", (verdicts == "fake") != is_fake
     found = measure_intervals(
-        is_fake, np.array(p_fake), detector.model.card.threshold, weights, groups
+        is_fake, np.array(p_fake), detector.scale.shown_threshold, weights, groups
     )
     answered = share_interval(share(weights, sure), len(set(groups)))
     assert answered is not None  # noqa: S101  (there are pictures)
-    return Worn(
+    return DegradedResult(
         kind=setting.kind,
         level=setting.level,
         metrics={name: found[name] for name in METRICS},
@@ -189,7 +189,7 @@ def _judge(
     )
 
 
-def _worn(rows: Sequence[Row], setting: Setting) -> Iterator[Picture]:
+def _degraded(rows: Sequence[Row], setting: Degradation) -> Iterator[Pixels]:
     for row in rows:
         digest = hashlib.sha256(row.path.name.encode("utf-8", "surrogateescape")).digest()
         yield setting(decode(read_bytes(row.path)), int.from_bytes(digest[:4], "big"))

@@ -1,4 +1,4 @@
-"""What ``unmask evaluate`` tells on the terminal."""
+"""What ``unmask evaluate`` prints on the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from unmask.lab.evaluate.bootstrap import Interval
-from unmask.lab.evaluate.compare import Comparison
 from unmask.lab.evaluate.costs import Costs
 from unmask.lab.evaluate.evaluate import Evaluation
 from unmask.lab.evaluate.metrics import METRICS
@@ -40,7 +39,6 @@ _UNREADABLE_SHOWN = 10
 def draw(
     console: Console,
     done: Evaluation,
-    comparison: Comparison | None,
     costs: Costs | None,
     out: Path | None,
 ) -> None:
@@ -49,42 +47,39 @@ def draw(
     Args:
         console: Where.
         done: What to draw.
-        comparison: With another model.
         costs: At the cheapest threshold.
         out: The folder that was written.
     """
 
-    def say(sentence: str, style: str = "") -> None:
+    def print_line(sentence: str, style: str = "") -> None:
         console.print(Text(printable(sentence), style=style))
 
-    say(f"{done.subject.name} on {pictures_sentence(done)}.")
-    say(f"{threshold_sentence(done)} In brackets: 95% intervals.")
+    print_line(f"{done.subject.name} on {pictures_sentence(done)}.")
+    print_line(f"{threshold_sentence(done)} In brackets: 95% intervals.")
     console.print(_all_metrics(done))
-    say(unseen_sentence(done))
+    print_line(unseen_sentence(done))
     for sentence in (
         *abstention_sentences(done),
         calibration_sentence(done),
         *category_sentences(done),
     ):
-        say(sentence)
+        print_line(sentence)
     console.print(_slice_table(done))
     alone = against_all_sentence(done.slices)
     if alone:
-        say(alone)
+        print_line(alone)
     if any(FEW_MARK in name_of(one) for one in done.slices):
-        say(FEW_NOTE)
+        print_line(FEW_NOTE)
     for sentence in cost_sentences(costs) if costs else ():
-        say(sentence)
-    for one in comparison.differences if comparison else ():
-        say(one.sentence(comparison.name if comparison else ""))
+        print_line(sentence)
     total, *each = unreadable_sentences(done)
-    say(total, "magenta" if each else "")
+    print_line(total, "magenta" if each else "")
     for sentence in each[:_UNREADABLE_SHOWN]:
-        say(sentence, "magenta")
+        print_line(sentence, "magenta")
     if len(each) > _UNREADABLE_SHOWN:
-        say(f"... and {len(each) - _UNREADABLE_SHOWN} more.", "magenta")
+        print_line(f"... and {len(each) - _UNREADABLE_SHOWN} more.", "magenta")
     if out:
-        say(f"Wrote {out}: report.html, {done.split}.csv, metrics.json and metrics.csv.")
+        print_line(f"Wrote {out}: report.html, {done.split}.csv, metrics.json and metrics.csv.")
 
 
 def _all_metrics(done: Evaluation) -> Table:

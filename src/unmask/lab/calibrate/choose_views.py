@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.lab.calibrate.score import ViewScores
-from unmask.lab.evaluate.metrics import auc
+from unmask.lab.calibrate.score import Scores
 from unmask.picture.views import CROP_ORDER, ViewPlan
 
 WORTH_A_VIEW = 0.001
@@ -20,16 +20,26 @@ class PlanScore:
 
     Attributes:
         plan: The plan.
-        columns: Its views among those scored.
         auc: Mean over sources of the AUC within the source, in [0, 1].
     """
 
     plan: ViewPlan
-    columns: tuple[int, ...]
     auc: float
 
 
-def score_plans(scores: ViewScores, size: int) -> list[PlanScore]:
+def full_plan(inputs: Mapping[str, ViewPlan]) -> dict[str, ViewPlan]:
+    """Return the plan that has the views of all plans to choose from, by the model's input.
+
+    Empty where there is no choice: the model has several inputs, or takes no crops, or takes the
+    whole in a way that may need more than one view.
+    """
+    plans = list(inputs.values())
+    if len(plans) != 1 or not plans[0].crops or plans[0].whole == "squeezed":
+        return {}
+    return {name: ViewPlan(size=plan.size, crops=5) for name, plan in inputs.items()}
+
+
+def score_plans(scores: Scores, size: int) -> list[PlanScore]:
     """Score every plan whose views are among those of the full plan, fewest views first.
 
     Args:
@@ -38,32 +48,18 @@ def score_plans(scores: ViewScores, size: int) -> list[PlanScore]:
     """
     plans = [
         ViewPlan(size=size, whole=whole, crops=crops)
-        for whole in (True, False)
+        for whole in ("centre", None)
         for crops in (0, 1, 2, 3, 4, 5)
         if whole or crops
     ]
+    by_view = np.stack([output.view_logits for output in scores.outputs])
     scored = []
     for plan in sorted(plans, key=lambda plan: plan.count):
-        columns = (0,) * plan.whole + tuple(1 + place for place in CROP_ORDER[plan.crops])
-        scored.append(PlanScore(plan, columns, auc_by_source(scores, scores.pooled(columns))))
+        columns = [0] * bool(plan.whole) + [1 + place for place in CROP_ORDER[plan.crops]]
+        scored.append(PlanScore(plan, scores.auc_by_source(by_view[:, columns].mean(1))))
     return scored
 
 
 def choose_plan(scored: list[PlanScore]) -> PlanScore:
     """Return the best plan; a view more must be worth `WORTH_A_VIEW`."""
     return max(scored, key=lambda score: score.auc - WORTH_A_VIEW * score.plan.count)
-
-
-def auc_by_source(scores: ViewScores, logits: np.ndarray) -> float:
-    """Mean over sources of the AUC within a source, which no difference of sources can help.
-
-    Sources with one label have no AUC and are left out; without any other source it is the AUC
-    over all pictures.
-    """
-    sources = np.array([row.source for row in scores.rows])
-    is_fake = scores.is_fake
-    each = [
-        auc(is_fake[sources == source], logits[sources == source]) for source in np.unique(sources)
-    ]
-    known = [value for value in each if not np.isnan(value)]
-    return float(np.mean(known)) if known else auc(is_fake, logits)

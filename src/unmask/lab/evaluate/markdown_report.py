@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from unmask.lab.evaluate.compare import Comparison
 from unmask.lab.evaluate.costs import Costs
 from unmask.lab.evaluate.evaluate import Evaluation
-from unmask.lab.evaluate.markdown import cell, text
+from unmask.lab.evaluate.markdown import bullets, cell, table, text
 from unmask.lab.evaluate.metrics import METRICS
 from unmask.lab.evaluate.slices import SliceFigures
 from unmask.lab.evaluate.wording import (
@@ -31,10 +30,9 @@ from unmask.lab.evaluate.wording import (
 )
 
 
-def results_page(
+def markdown_report(
     done: Evaluation,
     command: str,
-    comparison: Comparison | None = None,
     costs: Costs | None = None,
     sections: Sequence[Sequence[str]] = (),
     title: str = "Results",
@@ -44,7 +42,6 @@ def results_page(
     Args:
         done: What to report.
         command: The command line that makes the page.
-        comparison: With another model.
         costs: At the cheapest threshold.
         sections: Lines of further sections, each beginning with its heading.
         title: The page's.
@@ -65,16 +62,17 @@ def results_page(
         "",
         "## All pictures",
         "",
-        "| metric | value | meaning |",
-        "| --- | --- | --- |",
-        *(
-            f"| {metric.title} | {show(name, done.overall.metrics[name])} | {metric.meaning} |"
-            for name, metric in METRICS.items()
+        *table(
+            ("metric", "value", "meaning"),
+            (
+                (metric.title, show(name, done.overall.metrics[name]), metric.meaning)
+                for name, metric in METRICS.items()
+            ),
         ),
         "",
         "## Abstention, calibration, categories, unreadable pictures",
         "",
-        *_bullets(
+        *bullets(
             [
                 *abstention_sentences(done),
                 calibration_sentence(done),
@@ -84,17 +82,7 @@ def results_page(
         ),
     ]
     if costs:
-        lines += ["", "## Costs of errors", "", *_bullets(cost_sentences(costs))]
-    if comparison:
-        lines += [
-            "",
-            f"## Against {text(comparison.name)}",
-            "",
-            f"On the {comparison.pictures} pictures that both answered, both at the threshold "
-            f"{subject.threshold:g}:",
-            "",
-            *_bullets(one.sentence(comparison.name) for one in comparison.differences),
-        ]
+        lines += ["", "## Costs of errors", "", *bullets(cost_sentences(costs))]
     for section in sections:
         lines += ["", *section]
     for kind, (title, note) in KINDS.items():
@@ -106,21 +94,15 @@ def results_page(
 
 
 def _table(chosen: list[SliceFigures], kind: str) -> list[str]:
-    titles = " | ".join(METRICS[name].title for name in IN_TABLES)
-    lines = [
-        f"| {kind} | real | fake | {titles} | unsure |",
-        "| --- | ---: | ---: |" + " --- |" * (len(IN_TABLES) + 1),
-    ]
-    for one in chosen:
-        values = " | ".join(show(name, one.metrics[name]) for name in IN_TABLES)
-        lines.append(
-            f"| {cell(name_of(one))} | {one.real} | {one.fake} | {values} | "
-            f"{1 - one.answered[0]:.0%} |"
+    titles = [METRICS[name].title for name in IN_TABLES]
+    rows = (
+        (
+            cell(name_of(one)), one.real, one.fake,
+            *(show(name, one.metrics[name]) for name in IN_TABLES), f"{1 - one.answered[0]:.0%}",
         )
+        for one in chosen
+    )  # fmt: skip
+    lines = table((kind, "real", "fake", *titles, "unsure"), rows, "real|fake")
     if any(FEW_MARK in name_of(one) for one in chosen):
         lines += ["", FEW_NOTE]
     return lines
-
-
-def _bullets(sentences: Iterable[str]) -> list[str]:
-    return [f"- {text(sentence)}" for sentence in sentences]
