@@ -1,4 +1,4 @@
-"""Seeded mutations of files with metadata, for the test and for benchmarks/fuzz.py."""
+"""Seeded mutations of files with metadata, for the test and for bench/fuzz.py."""
 
 from __future__ import annotations
 

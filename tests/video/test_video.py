@@ -186,7 +186,7 @@ def test_limits_stop_the_work_and_say_so() -> None:
 
 
 def test_damaged_videos_end_in_frames_or_a_sentence() -> None:
-    # benchmarks/fuzz.py runs more of these.
+    # bench/fuzz.py runs more of these.
     rng = np.random.default_rng(5)
     files = [clip(frames(6), suffix) for suffix in ("mp4", "webm", "mkv", "gif")]
     for number in range(60):

@@ -1,6 +1,6 @@
 """From the logits of frames to one for the video, with an interval, and to segments in time.
 
-Which pool is the default was measured: benchmarks/video.py, docs/video.md.
+Which pool is the default was measured: bench/video.py, docs/video.md.
 """
 
 from __future__ import annotations

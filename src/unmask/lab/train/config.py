@@ -80,7 +80,7 @@ class TrainConfig(BaseModel):
             keeps the weights themselves.
         patience: Epochs without a better validation AUC before stopping.
         precision: Lightning's precision flag; ``auto`` is bf16-mixed on a GPU and 32-true on the
-            CPU, where bfloat16 makes depthwise convolutions slower (benchmarks/training.json).
+            CPU, where bfloat16 makes depthwise convolutions slower (reports/speed/training.json).
         device: ``auto`` takes CUDA, then MPS, then the CPU.
         devices: Processes that train together, a GPU each (DDP).
         workers: Loader processes, in each process.
