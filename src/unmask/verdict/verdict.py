@@ -60,6 +60,7 @@ class Verdict:
         error: One sentence that says why there is no answer.
         decided_by: ``pixels``, ``credential`` or ``metadata``: what the verdict rests on.
         evidence: What the file says of itself, the strongest first.
+        notes: What a person should know of how the picture was read, one sentence each.
         faces: The faces found, the surest first; None where nobody asked for them.
         milliseconds: Time spent on the picture: reading, decoding and its share of the inference.
         band: The cuts on p_fake by which the pixels were called.
@@ -84,6 +85,9 @@ class Verdict:
     )
     decided_by: DecidedBy | None = field(default=None, metadata=_out("what the verdict rests on"))
     evidence: tuple[Finding, ...] = field(default=(), metadata=_out("what the file says of itself"))
+    notes: tuple[str, ...] = field(
+        default=(), metadata=_out("what to know of how the picture was read; empty for most")
+    )
     faces: tuple[FaceVerdict, ...] | None = field(
         default=None, metadata=_out("each face by itself; absent where nobody asked for them")
     )
@@ -100,6 +104,7 @@ class Verdict:
         """Return every field that goes out, for JSON; ``faces`` only where they were looked for."""
         row: dict[str, Any] = {name: getattr(self, name) for name in FIELDS}
         row["evidence"] = [one.to_json() for one in self.evidence]
+        row["notes"] = list(self.notes)
         if self.faces is None:
             del row["faces"]
         else:
