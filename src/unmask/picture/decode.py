@@ -183,19 +183,26 @@ def _open_unchecked(data: bytes) -> Image.Image:
         factory, accept = Image.OPEN[name]
         if accept is not None and accept(data[:16]) is True:
             return factory(io.BytesIO(data), "")
-    raise PictureTooLargeError("The picture is too large for its format.")
+    raise Image.DecompressionBombError
 
 
 def _as_sentence(data: bytes, error: BaseException) -> PictureError:
     """Return what a person is told of what a decoder raised."""
     if isinstance(error, PictureError):
         return error
+    if isinstance(error, Image.DecompressionBombError):
+        return PictureTooLargeError(
+            "The picture has more pixels than its format is read with; save it as JPEG or PNG."
+        )
     if isinstance(error, MemoryError):
         return PictureError("The picture needs more memory than there is.")
+    kind = kind_of(data[:HEAD_BYTES])
+    if data and not kind.is_picture:
+        return PictureError(kind.refusal)
     if is_cut_off(data) or "truncated" in str(error).lower():
         return PictureError(CUT_OFF)
     if isinstance(error, UnidentifiedImageError):
-        return PictureError(kind_of(data[:HEAD_BYTES]).refusal)
+        return PictureError(kind.refusal)
     return PictureError("The picture is damaged and cannot be decoded.")
 
 

@@ -13,7 +13,7 @@ FULL_PIXELS = 64_000_000
 """So many pixels are judged as they are; a larger picture is shrunk by a whole factor first."""
 SMALLEST_SIDE = 8
 _COSTLY = frozenset(("WEBP", "AVIF", "HEIF"))
-_MOST_PASSES = 2_000_000_000
+_FREE_PASSES, _MOST_WORK = 24, 250_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def check_passes(pixels: int, passes: int) -> None:
     Raises:
         PictureError: They are too many.
     """
-    if pixels * passes > max(_MOST_PASSES, 40 * pixels):
+    if passes > _FREE_PASSES and pixels * passes > _MOST_WORK:
         raise PictureTooLargeError(
             f"The picture is stored in {passes:,} passes, which would take too long to decode."
         )

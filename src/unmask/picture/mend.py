@@ -74,7 +74,8 @@ def cut_missing_rows(image: Image.Image) -> Image.Image:
     filled = (np.abs(edge - _MISSING) > 1).reshape(image.height, -1).any(axis=1)
     rows = int(np.flatnonzero(filled)[-1]) + 1 if filled.any() else 0
     if rows < image.height:
-        rows -= rows % 16
+        # Whole blocks, without the rows whose colour is blended with that of those below.
+        rows -= rows % 16 + 2
     if rows < (1 - MOST_MISSING) * image.height:
         raise PictureError(CUT_OFF)
     return image.crop((0, 0, image.width, rows)) if rows < image.height else image
@@ -216,5 +217,5 @@ def _mend_webp(data: bytes) -> MendedFile | None:
 def _mend_heif(data: bytes) -> MendedFile | None:
     """Hide the EXIF item of a HEIC or AVIF: its own boxes say how it is to be turned."""
     start = data[: 2**20]
-    hidden = re.sub(rb"(infe[\2\3]\0\0.{4,6}?)Exif", rb"\1hide", start, count=8, flags=re.DOTALL)
+    hidden = re.sub(rb"(infe[\2\3].{7,9}?)Exif", rb"\1hide", start, count=8, flags=re.DOTALL)
     return MendedFile(hidden + data[2**20 :], LEFT_OUT) if hidden != start else None

@@ -148,7 +148,7 @@ def _to_grey(image: Image.Image) -> Image.Image:
         if low >= 0 and high <= 255:
             low, high = 0.0, 1.0 if high <= 1 else 255.0
         scaled = (values.astype(np.float32) - low) * (255 / (high - low or 1))
-        grey = np.nan_to_num(scaled, posinf=255.0).clip(0, 255).astype(np.uint8)
+        grey = np.rint(np.nan_to_num(scaled, posinf=255.0).clip(0, 255)).astype(np.uint8)
     white_is_zero = tags and image.mode in ("I", "F") and tags.get(PHOTOMETRIC) == 0
     return Image.fromarray(255 - grey if white_is_zero else grey)
 
