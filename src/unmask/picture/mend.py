@@ -130,8 +130,9 @@ def _mend_jpeg(data: bytes) -> MendedFile | None:
 
 def _has_all_passes(data: bytes, frame: int, at: int) -> bool:
     """Say whether the last pass over every component of a JPEG has begun."""
-    components = data[frame + 9] if frame else 0
-    left = {data[frame + 10 + 3 * number]: set(range(64)) for number in range(components)}
+    components = data[frame + 9 : frame + 10] if frame else b""
+    names = data[frame + 10 : frame + 10 + 3 * sum(components) : 3]
+    left = {name: set(range(64)) for name in names}
     for _ in range(1000):
         if at < 0 or at + 5 > len(data):
             break
@@ -179,7 +180,7 @@ def _full_rows(chunks: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """
     width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
     row = 1 + (width * depth * _PNG_CHANNELS.get(colour, 4) + 7) // 8
-    if interlaced or row * height > _MOST_RAW:
+    if interlaced or not 0 < row * height <= _MOST_RAW:
         raise PictureError(CUT_OFF)
     try:
         packed = b"".join(body for name, body in chunks if name == b"IDAT")
@@ -203,9 +204,10 @@ def _mend_webp(data: bytes) -> MendedFile | None:
         name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         end = at + 8 + length
         if name in _WEBP_NEEDED and end <= len(data):
-            body = data[at:end] + b"\0" * (length % 2)
-            # Flags of a colour profile, EXIF and XMP, which are left out.
-            kept.append(body[:8] + bytes([body[8] & 0x12]) + body[9:] if name == b"VP8X" else body)
+            body = bytearray(data[at:end] + b"\0" * (length % 2))
+            if name == b"VP8X" and length:
+                body[8] &= 0x12  # Without the flags of what is left out: profile, EXIF and XMP.
+            kept.append(bytes(body))
         at = end + length % 2
     if not any(one[:4] in (b"VP8 ", b"VP8L", b"ANMF") for one in kept):
         return None
