@@ -96,6 +96,8 @@ def _png_bomb(side: int) -> bytes:
 def test_a_bomb_is_refused_by_its_header() -> None:
     with pytest.raises(PictureError, match="megapixels"):
         decode(_png_bomb(30_000))
+    with pytest.raises(PictureError, match="as only an empty one can have"):
+        decode(_png_bomb(15_000))
 
 
 def test_limits_on_bytes_and_pixels() -> None:

@@ -20,7 +20,7 @@ from unmask.picture.kind import HEAD_BYTES, kind_of
 from unmask.picture.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
 from unmask.picture.limits import SMALLEST_SIDE as SMALLEST_SIDE
 from unmask.picture.limits import Limits as Limits
-from unmask.picture.limits import check_passes, check_size, costly_format
+from unmask.picture.limits import check_density, check_passes, check_size, costly_format
 from unmask.picture.limits import read_bytes as read_bytes
 from unmask.picture.mend import CUT_OFF, MendedFile, cut_missing_rows, is_cut_off, mend
 from unmask.picture.pixels import DecodedPicture as DecodedPicture
@@ -148,6 +148,7 @@ def _decode(data: bytes, limits: Limits, mended: MendedFile | None = None) -> De
         passes = data.count(b"\xff\xda") if image.format in _JPEGS else 1
         full = image.size
         check_size(*full, limits, costly_format(str(image.format), progressive=progressive))
+        check_density(full[0] * full[1], len(data))
         check_passes(full[0] * full[1], passes)
         # One giant at a time, so that memory does not grow with the number of workers.
         giant = full[0] * full[1] > _BIG_PICTURE

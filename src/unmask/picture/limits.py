@@ -13,6 +13,7 @@ FULL_PIXELS = 64_000_000
 """So many pixels are judged as they are; a larger picture is shrunk by a whole factor first."""
 SMALLEST_SIDE = 8
 _COSTLY = frozenset(("WEBP", "AVIF", "HEIF"))
+_MOST_PIXELS_A_BYTE = 100
 _FREE_PASSES, _MOST_WORK = 24, 250_000_000
 
 
@@ -66,6 +67,23 @@ def costly_format(name: str, *, progressive: bool) -> str:
     if progressive:
         return "progressive JPEG"
     return name if name in _COSTLY else ""
+
+
+def check_density(pixels: int, size: int) -> None:
+    """Refuse a giant that a small file stands for, as only a surface of one colour can be stored.
+
+    Args:
+        pixels: Of the picture.
+        size: Of its file, in bytes.
+
+    Raises:
+        PictureError: It is one.
+    """
+    if pixels > FULL_PIXELS and pixels > _MOST_PIXELS_A_BYTE * size:
+        raise PictureTooLargeError(
+            f"The picture has {pixels / 1e6:.0f} megapixels in a file of {size / 2**20:.1f} MiB, "
+            "as only an empty one can have; it was not decoded."
+        )
 
 
 def check_passes(pixels: int, passes: int) -> None:
