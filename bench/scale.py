@@ -6,8 +6,8 @@
     python bench/scale.py docs --docs docs/scale.md   # writes the table
 
 Stages: decode1 decode2 naive local1 local2 ray1 ray2 driver coordinator. Figures gather in
-reports/speed/scale.json, each with the number of files it was measured on; stages of one table should
-be measured one after the other on a machine that does nothing else.
+reports/speed/scale.json, each with the number of files it was measured on; stages of one table
+should be measured one after the other on a machine that does nothing else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Measure what test-time augmentation and an ensemble gain, and what they cost.
 
-    python recipes/augmentation/augmentation.py --data ../shared/data/manifest.csv [--also OTHER.onnx ...]
-        [--most 8] [--out reports/augmentation/augmentation.json] [--page reports/augmentation/augmentation.md]
+    python recipes/augmentation/augmentation.py --data ../shared/data/manifest.csv \
+        [--also OTHER.onnx ...] [--most 8]
+
+Writes reports/augmentation/augmentation.json and augmentation.md beside it.
 
 Pictures: at most so many of each source and label of the validation split, by which it is decided
 whether a way is worth having, and of the test split. Time: one picture after another on one core,

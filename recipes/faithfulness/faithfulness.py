@@ -1,10 +1,11 @@
 """Measure whether heatmaps are true, and put the figures into docs/explain.md.
 
-    python recipes/faithfulness/faithfulness.py --data ../shared/data/manifest.csv [--model one.onnx]
+    python recipes/faithfulness/faithfulness.py --data ../shared/data/manifest.csv \
+        [--model one.onnx]
 
 Sanity check by shuffled weights, deletion and insertion curves against random maps, and whether
 maps point where a picture was changed. Takes 10 minutes of CPU time with the shipped model.
-Writes reports/faithfulness/faithfulness.json, reports/faithfulness/faithfulness.png and the figures in docs/explain.md.
+Writes reports/faithfulness/faithfulness.json, faithfulness.png and the figures in docs/explain.md.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ def write_page(results: Sequence[Result], path: Path) -> None:
     lines = [
         "# Recipes, side by side",
         "",
-        f"    python recipes/named-recipes/recipes.py --data $DATA/manifest.csv {caps} --epochs {epochs}",
+        "    python recipes/named-recipes/recipes.py --data $DATA/manifest.csv "
+        f"{caps} --epochs {epochs}",
         "",
         "This command trains every recipe of `unmask recipes` on the same pictures and makes this "
         f"page: {pictures['train']} for training, {pictures['val']} for validation and "

@@ -16,7 +16,8 @@ from pictures import encode, picture
 from toy_models import BrightIsFake
 from unmask import Detector, PictureError
 from unmask.cli import app
-from unmask.picture.kind import is_animated, is_picture, read_head
+from unmask.picture.kind import is_picture
+from unmask.picture.peek import is_animated, read_head
 from unmask.report.gather import gather
 from unmask.report.report_page import render
 

@@ -20,8 +20,9 @@ from unmask.evidence.finding import Finding
 from unmask.evidence.inspect import inspect_bytes
 from unmask.model.model import ModelOutput
 from unmask.picture.decode import (
+    DecodedPicture,
     Pixels,
-    decode,
+    decode_picture,
     from_array,
     from_image,
     read_bytes,
@@ -85,18 +86,31 @@ class ExaminedPicture:
         return given if isinstance(given, bytes) else None
 
     @cached_property
+    def _decoded(self) -> DecodedPicture:
+        limits = self._detector.settings.limits
+        if self.data is not None:
+            return decode_picture(self.data, limits)
+        if isinstance(self._given, Image.Image):
+            return from_image(self._given, limits)
+        return from_array(np.asarray(self._given), limits)
+
+    @property
     def pixels(self) -> Pixels:
         """What is judged: uint8 RGB, shape (height, width, 3).
 
         Raises:
             PictureError: The picture cannot be read.
         """
-        limits = self._detector.settings.limits
-        if self.data is not None:
-            return decode(self.data, limits)
-        if isinstance(self._given, Image.Image):
-            return from_image(self._given, limits)
-        return from_array(np.asarray(self._given), limits)
+        return self._decoded.pixels
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how it was read, one sentence each; none for most.
+
+        Raises:
+            PictureError: The picture cannot be read.
+        """
+        return self._decoded.notes
 
     @cached_property
     def views(self) -> PictureViews:
@@ -196,7 +210,9 @@ class ExaminedPicture:
         started = time.perf_counter()
         decision, faces = self.decision, self.faces
         self.seconds += time.perf_counter() - started
-        return Verdict.of(self.name, decision, self.evidence, faces, 1000 * self.seconds)
+        return Verdict.of(
+            self.name, decision, self.evidence, faces, 1000 * self.seconds, notes=self.notes
+        )
 
     def prepare(self) -> PictureError | None:
         """Do all that needs no model, and then keep views and evidence alone.
@@ -208,13 +224,13 @@ class ExaminedPicture:
         """
         started = time.perf_counter()
         try:
-            _ = self.views, self.facts, self.evidence, self._cut_faces
+            _ = self.views, self.facts, self.notes, self.evidence, self._cut_faces
         except PictureError as problem:
             self.name = problem.name or self.name
             return problem
         finally:
             self.seconds += time.perf_counter() - started
-            self.__dict__.pop("pixels", None)
+            self.__dict__.pop("_decoded", None)
             self.__dict__.pop("data", None)
         return None
 

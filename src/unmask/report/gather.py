@@ -13,7 +13,8 @@ from unmask.detector.detector import Detector
 from unmask.detector.examined import IN_MEMORY, ExaminedPicture
 from unmask.heatmap import explain
 from unmask.model.card import ModelError
-from unmask.picture.kind import is_animated, is_picture, read_head
+from unmask.picture.kind import is_picture
+from unmask.picture.peek import is_animated, read_head
 from unmask.picture.thumbnail import thumbnail
 from unmask.verdict.decide import Scale
 from unmask.verdict.verdict import Verdict

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from unmask.picture.errors import PictureError
 from unmask.picture.find import find_pictures
-from unmask.picture.kind import looks_like_picture, named_as_picture
+from unmask.picture.peek import looks_like_picture, named_as_picture
 from unmask.scan.items import Item, file_item, is_url, local_path, printable_path
 from unmask.scan.parquet_source import list_rows
 from unmask.scan.reading_faults import NO_SUCH_FILE, reading_fault

@@ -11,7 +11,8 @@ from typing import BinaryIO, NamedTuple
 import fsspec
 
 from unmask.picture.errors import PictureError
-from unmask.picture.kind import is_picture, named_as_picture
+from unmask.picture.kind import is_picture
+from unmask.picture.peek import named_as_picture
 from unmask.scan.items import Item, is_url, printable_path
 
 _Member = tuple[tarfile.TarFile, tarfile.TarInfo]

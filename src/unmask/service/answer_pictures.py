@@ -12,7 +12,7 @@ from typing import Any
 from unmask.detector.detector import Detector
 from unmask.model.card import ModelError
 from unmask.picture.errors import PictureError, PictureTooLargeError
-from unmask.picture.kind import video_kind
+from unmask.picture.kind import kind_of
 from unmask.picture.views import list_views
 from unmask.service.engine.picture_engine import AnsweredPicture
 from unmask.service.http.problems import BAD_FIELD, NOT_A_PICTURE, TOO_LARGE, Problem
@@ -131,7 +131,7 @@ async def _ask(services: Services, data: bytes, *, preview: bool) -> AnsweredPic
     except PictureTooLargeError as error:
         return Problem(TOO_LARGE, str(error))
     except PictureError as error:
-        if video_kind(data[:16]):
+        if kind_of(data[:16]).is_video:
             return Problem(
                 NOT_A_PICTURE,
                 "This is a video: send it to /v1/videos, or use the page's field for videos.",

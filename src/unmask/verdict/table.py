@@ -71,12 +71,13 @@ class VerdictTable:
 
 
 def evidence_lines(verdict: Verdict) -> list[str]:
-    """Say in words what of a file's evidence bears on its verdict; nothing for most files."""
+    """Say in words what bears on a verdict and how the file was read; nothing for most files."""
     lines = [
         f"{printable(verdict.path)}: {one.text}"
         for one in verdict.evidence
         if one.strength in ("decisive", "strong") or one.says == "broken"
     ]
+    lines += [f"{printable(verdict.path)}: {note}" for note in verdict.notes]
     for face in verdict.faces or ():
         judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.4f}"
         lines.append(f"{printable(verdict.path)}: face at {face.box}: {judged}")

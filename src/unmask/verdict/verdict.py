@@ -69,6 +69,7 @@ class Verdict:
         decided_by: ``pixels``, ``credential`` or ``metadata``: what the verdict rests on.
         reason: Why the verdict is ``unsure``; None where it is not.
         evidence: What the file says of itself, the strongest first.
+        notes: What a person should know of how the picture was read, one sentence each.
         faces: The faces found, the surest first; None where nobody asked for them.
         milliseconds: Time spent on the picture: reading, decoding and its share of the inference.
         band: The cuts on p_fake by which the pixels were called.
@@ -96,6 +97,9 @@ class Verdict:
         default=None, metadata=_out("what keeps the verdict unsure, where it is")
     )
     evidence: tuple[Finding, ...] = field(default=(), metadata=_out("what the file says of itself"))
+    notes: tuple[str, ...] = field(
+        default=(), metadata=_out("what to know of how the picture was read; empty for most")
+    )
     faces: tuple[FaceVerdict, ...] | None = field(
         default=None, metadata=_out("each face by itself; absent where nobody asked for them")
     )
@@ -112,6 +116,8 @@ class Verdict:
         evidence: tuple[Finding, ...] = (),
         faces: tuple[FaceVerdict, ...] | None = None,
         milliseconds: float | None = None,
+        *,
+        notes: tuple[str, ...] = (),
     ) -> Verdict:
         """Return the answer that a decision makes."""
         return cls(
@@ -123,6 +129,7 @@ class Verdict:
             decided_by=decision.decided_by,
             reason=decision.reason,
             evidence=evidence,
+            notes=notes,
             faces=faces,
             milliseconds=milliseconds,
             band=decision.band,
@@ -138,6 +145,7 @@ class Verdict:
         """Return every field that goes out, for JSON; ``faces`` only where they were looked for."""
         row: dict[str, Any] = {name: getattr(self, name) for name in FIELDS}
         row["evidence"] = [one.to_json() for one in self.evidence]
+        row["notes"] = list(self.notes)
         if self.faces is None:
             del row["faces"]
         else:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unmask.picture.errors import PictureError
-from unmask.picture.kind import read_head, video_kind
+from unmask.picture.kind import kind_of
+from unmask.picture.peek import read_head
 from unmask.video.frames import DEFAULT_VIDEO_LIMITS as DEFAULT_VIDEO_LIMITS
 from unmask.video.frames import Frame as Frame
 from unmask.video.frames import Video as Video
@@ -55,11 +56,13 @@ def _open(file: str | Path | bytes, limits: VideoLimits) -> BinaryIO:
 
 
 def _kind(head: bytes, stream: BinaryIO) -> str:
+    kind = kind_of(head)
+    if kind.is_raw:
+        raise PictureError(f"This is not a video but {kind.name}.")
     if head[4:8] == b"ftyp":
         return "mov"  # Also where the brand is a picture's: AVIF and HEIC may hold sequences.
-    kind = video_kind(head)
-    if kind:
-        return kind
+    if kind.is_video:
+        return "matroska" if head[0] == 0x1A else "avi" if head.startswith(b"RIFF") else "mov"
     if head.startswith(b"GIF8"):
         return "gif"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
@@ -72,4 +75,5 @@ def _kind(head: bytes, stream: BinaryIO) -> str:
         raise PictureError(_STILL)
     if head.startswith(b"\xff\xd8\xff"):
         raise PictureError(_STILL)
-    raise PictureError("This is not a video in a format that unmask reads.")
+    what = f"but {kind.name}" if kind.name else "in a format that unmask reads"
+    raise PictureError(f"This is not a video {what}.")
