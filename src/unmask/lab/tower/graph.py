@@ -115,7 +115,9 @@ def add_tower(
     def heads(x: str, order: tuple[int, ...]) -> str:
         return nodes.add("Transpose", nodes.add("Reshape", x, by_heads), perm=order)
 
-    planes = nodes.add("Transpose", nodes.add("Cast", views, to=TensorProto.FLOAT), perm=(0, 3, 1, 2))
+    planes = nodes.add(
+        "Transpose", nodes.add("Cast", views, to=TensorProto.FLOAT), perm=(0, 3, 1, 2)
+    )
     # The tower takes values in [-1, 1]; the bytes' range is folded into its first step.
     embedded = nodes.add(
         "Conv", planes, nodes.constant((sized.patches / 127.5).astype(np.float32)),
@@ -160,7 +162,10 @@ def add_tower(
 def features_graph(
     tower: Tower, blocks: Sequence[IntegerBlock], side: int, taps: Sequence[int]
 ) -> onnx.ModelProto:
-    """Return the tower alone, from views (n, side, side, 3) to features (n, taps * PARTS * channels)."""
+    """Return the tower alone.
+
+    From views, uint8 (n, side, side, 3), to features, float32 (n, taps * PARTS * channels).
+    """
     nodes = Nodes()
     _add_features(nodes, add_tower(nodes, tower, blocks, INPUT, side, taps), out=FEATURES)
     return _model(
@@ -185,7 +190,9 @@ def model_graph(
     x = _add_features(nodes, found)
     mean, spread = nodes.constant(heads.mean), nodes.constant(heads.deviation)
     x = nodes.add("Div", nodes.add("Sub", x, mean), spread)
-    shape = nodes.add("Slice", nodes.add("Shape", INPUT), nodes.ints(0), nodes.ints(2), nodes.ints(0))
+    shape = nodes.add(
+        "Slice", nodes.add("Shape", INPUT), nodes.ints(0), nodes.ints(2), nodes.ints(0)
+    )
 
     def pooled(values: str, width: int, out: str) -> None:
         by_view = nodes.add("Concat", shape, nodes.ints(width), axis=0)
@@ -194,7 +201,9 @@ def model_graph(
 
     weights = np.concatenate([heads.linear, heads.graphic, heads.category], axis=1)
     biases = np.concatenate([heads.linear_bias, heads.graphic_bias, heads.category_bias])
-    flats = nodes.add("Add", nodes.add("MatMul", x, nodes.constant(weights)), nodes.constant(biases))
+    flats = nodes.add(
+        "Add", nodes.add("MatMul", x, nodes.constant(weights)), nodes.constant(biases)
+    )
     wide = heads.category.shape[1]
     fake, graphic, category = nodes.split("Split", flats, nodes.ints(1, 1, wide), names=3, axis=1)
     first = nodes.half(heads.hidden)

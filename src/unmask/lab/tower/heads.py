@@ -112,7 +112,9 @@ def publisher_weights(
         shares: Of each collection (`Row.source` or what stands for it), by the first part of the
             publisher's name before a colon.
     """
-    keys = [(name.split(":")[0], name, row.label) for row, name in zip(rows, publishers, strict=True)]
+    keys = [
+        (name.split(":")[0], name, row.label) for row, name in zip(rows, publishers, strict=True)
+    ]
     counts = Counter(keys)
     weights = np.array([counts[key] ** -0.5 for key in keys])
     for collection, share in shares.items():
