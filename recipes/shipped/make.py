@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unmask.lab.calibrate.choose_calibration import fit_all, score_calibrations
@@ -103,6 +104,8 @@ class Shown:
 def main(arguments: Sequence[str] | None = None) -> ModelCard:
     """Make the model; return its card."""
     options = parse(arguments)
+    # Sums in the same order on every machine; the processes that see pictures have a core each.
+    torch.set_num_threads(1)
     runs: Path = options.runs
     runs.mkdir(parents=True, exist_ok=True)
     rows = [
