@@ -537,7 +537,9 @@ def test_further_columns_make_slices_and_the_verdicts_a_headline() -> None:
     said[:3] = 0.9
     subject = Subject("a", "0" * 64, "", 0.5, has_unsure=True, promise=None)
     verdicts = ["fake" if p > 0.5 else "unsure" for p in said]
-    done = evaluate(Answers(rows, said, verdicts, [], [], []), subject, resamples=100)
+    nothing = [""] * len(rows)
+    answers = Answers(rows, said, verdicts, nothing, nothing, [])
+    done = evaluate(answers, subject, resamples=100)
     assert done.overall.accused is not None
     assert done.overall.accused[0] == pytest.approx(2 / 12)
     assert done.overall.found is not None
