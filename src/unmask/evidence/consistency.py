@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.evidence.containers import Parts
 from unmask.evidence.exif import Exif
 from unmask.evidence.finding import Finding, clean
+from unmask.evidence.parts import Bytes, Parts, as_stream
 from unmask.evidence.recompression import EVIDENCE_NEEDED, estimate_recompression
 from unmask.picture.decode import FORMATS, Limits
 from unmask.picture.jpeg import JpegCoding, is_libjpeg, read_coding
@@ -36,12 +36,12 @@ _SAME_PICTURE = 0.5
 _ASPECT_SLACK = 0.08
 
 
-def check_header(data: bytes, parts: Parts, exif: Exif) -> list[Finding]:
+def check_header(data: Bytes, parts: Parts, exif: Exif) -> list[Finding]:
     """Run the checks that need no pixel."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(as_stream(data), formats=FORMATS) as image:
                 size, coding = image.size, read_coding(image)
                 exact = coding is not None and is_libjpeg(image)
     except Exception:  # What cannot be opened has nothing to be held against.
@@ -52,14 +52,14 @@ def check_header(data: bytes, parts: Parts, exif: Exif) -> list[Finding]:
     return [one for one in found if one is not None]
 
 
-def check_consistency(data: bytes, parts: Parts, exif: Exif, limits: Limits) -> list[Finding]:
+def check_consistency(data: Bytes, parts: Parts, exif: Exif, limits: Limits) -> list[Finding]:
     """Run the checks that decode the picture: its thumbnail, and an earlier save."""
     found: list[Finding | None] = []
     for check in (_thumbnail, _recompression):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                with Image.open(as_stream(data), formats=FORMATS) as image:
                     if image.width * image.height <= limits.max_pixels:
                         found.append(check(image, exif))
         except Exception:  # noqa: S112  (damaged pixels are the detector's to report)
