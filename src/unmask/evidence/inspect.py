@@ -10,7 +10,12 @@ from unmask.evidence.containers import take_apart
 from unmask.evidence.credentials import read_credentials
 from unmask.evidence.finding import Finding
 from unmask.evidence.metadata import read_metadata
-from unmask.picture.decode import DEFAULT_LIMITS, Limits
+from unmask.evidence.parts import Bytes
+from unmask.evidence.stealth import read_stealth
+from unmask.evidence.visible_marks import read_visible_marks
+from unmask.evidence.watermark import read_watermark
+from unmask.picture.decode import DEFAULT_LIMITS, Limits, Pixels, decode, read_bytes
+from unmask.picture.errors import PictureError
 
 _ORDER = {"decisive": 0, "strong": 1, "weak": 2, "none": 3}
 
@@ -69,10 +74,11 @@ def inspect_bytes(
     found += metadata
     if hidden := read_stealth(data, limits):
         found.append(hidden)
-    if pixels is None and deep and parts.kind != "avi":
+    if pixels is None and deep:
         pixels = _decoded(data, limits)
     if pixels is not None:
-        found += read_marks(pixels)
+        watermark = read_watermark(pixels)
+        found += ([watermark] if watermark else []) + read_visible_marks(pixels)
     found += check_header(data, parts, exif)
     if deep:
         found += check_consistency(data, parts, exif, limits)

@@ -221,6 +221,7 @@ def _from_texts(parts: Parts) -> Iterator[Finding | None]:
         yield read_text(key, text, source)
         if key.strip().lower() in _TEXT_TOOLS:
             yield read_tool(key, text, source)
+        if key.strip().lower() in ("software", "too", "swr", "isft"):
             yield _software(text, source, key)
     yield read_fields(texts, source)
     for comment in parts.comments[:_MOST_TEXTS]:

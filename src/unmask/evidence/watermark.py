@@ -1,9 +1,9 @@
 """Decode the invisible watermarks that open code bases of diffusion models write by default.
 
 Stable Diffusion's and FLUX's own scripts, and diffusers for SDXL, call the package
-`invisible-watermark` with its method ``dwtDct``. It goes over the blocks of 4 x 4 of the low band of
-a Haar wavelet of the chroma channel U (8 x 8 pixels each), and moves the largest coefficient of each
-into the quarter of a step of 36 that stands for the block's bit; the message repeats along the
+`invisible-watermark` with its method ``dwtDct``. It goes over the blocks of 4 x 4 of the low band
+of a Haar wavelet of the chroma channel U (8 x 8 pixels each), and moves the largest coefficient of
+each into the quarter of a step of 36 that stands for the block's bit; the message repeats along the
 blocks. All that is needed to read it is linear, so that it is done here in numpy.
 
 A message counts by the correlation of the mean bit of each of its places with the message itself.
@@ -33,8 +33,8 @@ _CHROMA = (
 """As it is, and with red and blue mixed up."""
 # The channel is offset by 128 where bytes are written, and by 0.5 where floating-point numbers are.
 _BYTES, _FLOATS = 2 * 128.0, 2 * 0.5
-# So high a correlation is a mark, by the bits of the message up to which it holds. The long messages
-# are ASCII, whose every eighth bit is alike: a picture that repeats every eight blocks could reach .56.
+# So high a correlation is a mark, by the bits of the message up to which it holds. The long ones
+# are ASCII, whose every eighth bit is alike: a picture that repeats every eight blocks reaches .56.
 _MATCH_NEEDED = ((32, 0.9), (48, 0.8), (256, 0.65))
 
 
@@ -56,7 +56,7 @@ class _Message:
 
     @property
     def needed(self) -> float:
-        """So high a correlation is a mark; benchmarks/watermarks.py measures what chance reaches."""
+        """So high a correlation is a mark; benchmarks/watermarks.py measures chance."""
         return next(needed for most, needed in _MATCH_NEEDED if len(self.bits) <= most)
 
 
@@ -124,6 +124,16 @@ def match_messages(pixels: Pixels) -> list[float]:
         means = mean_bits(bits[message.offset, message.swapped], numbers, len(message.bits))
         scores.append(_correlation(means, np.array(message.bits, dtype=np.float64)))
     return scores
+
+
+def mean_bits_of(pixels: Pixels, length: int) -> list[NDArray[np.float64]]:
+    """Return the mean bits of a picture for a length, for each way in which marks are written."""
+    band, numbers = _low_band(pixels)
+    ways = ((_BYTES, False), (_FLOATS, False), (_FLOATS, True))
+    return [
+        mean_bits(_block_bits(band[..., int(swapped)], offset), numbers, length)
+        for offset, swapped in ways
+    ]
 
 
 def mean_bits(
