@@ -25,7 +25,7 @@ FOOOCUS = {"prompt": "a cat", "negative_prompt": "", "steps": 30, "seed": "1", "
            "guidance_scale": 4, "base_model": "x", "version": "Fooocus v2.5.5"}  # fmt: skip
 TEXTS = [
     (SETTINGS, "Stable Diffusion web UI"),
-    ("a cat Negative prompt: x Steps: 20, Size: 9x9, Seed: 5", "Stable Diffusion web UI"),
+    ("a cat Negative prompt: x Steps: 2, Size: 9x9, Seed: 5", "Stable Diffusion web UI"),
     ("a cat\nSampler: DPM++ 2M, Steps: 20, CFG scale: 7", "Stable Diffusion web UI"),
     (json.dumps(GRAPH), "ComfyUI"),
     (json.dumps(WORKFLOW), "ComfyUI"),

@@ -62,8 +62,8 @@ def inspect_bytes(
 
     Args:
         data: The file's bytes, or the file mapped into memory.
-        pixels: What it shows, uint8 RGB, shape (height, width, 3), for the marks in pixels; None to
-            decode them if ``deep``, and else to leave the marks out.
+        pixels: What it shows, uint8 RGB, shape (height, width, 3), for the marks in it; None to
+            decode it if ``deep``, and else to leave the marks out.
         deep: As for `inspect_file`.
         trust: As for `inspect_file`.
         limits: As for `inspect_file`.
@@ -77,8 +77,10 @@ def inspect_bytes(
     if pixels is None and deep:
         pixels = _decoded(data, limits)
     if pixels is not None:
-        watermark = read_watermark(pixels)
-        found += ([watermark] if watermark else []) + read_visible_marks(pixels)
+        found += [one for one in [read_watermark(pixels)] if one]
+    if pixels is not None and deep:
+        # They decide nothing, so that only who asks for everything waits for them.
+        found += read_visible_marks(pixels)
     found += check_header(data, parts, exif)
     if deep:
         found += check_consistency(data, parts, exif, limits)

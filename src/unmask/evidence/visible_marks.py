@@ -22,7 +22,7 @@ _STAR_WIDTHS = (12, 13, 15, 16, 18, 20, 22, 24, 26, 29, 32, 36, 40, 44, 48, 64, 
 _STAR_EXPONENT = 0.7
 _STAR_WINDOW = 1.24
 _STAR_CENTRE = 7 / 6
-_FINE = 4
+_STAR_LOOKED_AT, _FINE = 16, 4
 STAR_MATCH = 0.88
 """So high a correlation with the template is a sparkle; benchmarks/watermarks.py measures it."""
 _STAR_CONTRAST = 25
@@ -55,13 +55,18 @@ def match_sparkle(pixels: Pixels) -> float:
     height, width = pixels.shape[:2]
     best = -1.0
     for star in _STAR_WIDTHS:
-        template = _star(star)
-        side, slack = len(template), max(1, star // 12)
-        top, left = (round(edge - _STAR_CENTRE * star - side / 2) for edge in (height, width))
-        if min(top, left) < slack or height - top < side + slack or width - left < side + slack:
+        # A large star is looked for in a picture shrunk by a whole number.
+        shrink = max(1, star // _STAR_LOOKED_AT)
+        template = _star(star / shrink)
+        slack = max(1, star // shrink // 12)
+        half = (len(template) / 2 + slack) * shrink
+        top, left = (round(edge - _STAR_CENTRE * star - half) for edge in (height, width))
+        side = round(2 * half)
+        if min(top, left) < 0 or top + side > height or left + side > width:
             continue
-        place = pixels[top - slack : top + side + slack, left - slack : left + side + slack]
-        best = max(best, _correlate(place.mean(2), template))
+        place = pixels[top : top + side, left : left + side].mean(2)
+        place = place.reshape(side // shrink, shrink, side // shrink, shrink).mean((1, 3))
+        best = max(best, _correlate(place, template))
     return best
 
 
@@ -93,7 +98,7 @@ def _correlate(place: NDArray[np.float64], template: NDArray[np.float64]) -> flo
 
 
 @cache
-def _star(width: int) -> NDArray[np.float64]:
+def _star(width: float) -> NDArray[np.float64]:
     """Return the share of each pixel that a star of this width covers, in a square around it."""
     side = round(_STAR_WINDOW * width) | 1
     at = np.abs((np.arange(side * _FINE) + 0.5) / _FINE - side / 2) / (width / 2)
