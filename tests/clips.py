@@ -41,6 +41,7 @@ def clip(
     times: Sequence[float] | None = None,
     options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
+    aspect: Fraction | None = None,
 ) -> bytes:
     """Encode pictures as a video.
 
@@ -53,6 +54,7 @@ def clip(
         times: Seconds of each frame, for a variable rate.
         options: Of the codec, as bit rate or preset.
         metadata: Text fields of the container.
+        aspect: How many times as wide as high the pixels are shown.
     """
     import av
 
@@ -64,6 +66,8 @@ def clip(
         stream: Any = container.add_stream(codec or usual, rate=rate)
         container.metadata.update(metadata or {})
         stream.height, stream.width = pictures[0].shape[:2]
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         stream.pix_fmt = pixel_format or usual_format
         stream.options = {"preset": "ultrafast", **(options or {})} if suffix != "gif" else {}
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
@@ -90,6 +94,27 @@ def sound(seconds: float = 0.2) -> bytes:
         frame.rate = 16000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def covered(data: bytes) -> bytes:
+    """Return an MP4 with a cover as its first stream, as songs and films of shops have."""
+    import av
+    from av.stream import Disposition
+
+    buffer = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", format="mp4") as container:
+        cover: Any = container.add_stream("mjpeg", rate=1)
+        cover.height = cover.width = 80
+        cover.pix_fmt = "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        streams = {one.index: container.add_stream_from_template(one) for one in source.streams}
+        shown = av.VideoFrame.from_ndarray(np.asarray(picture(80, 80, 9)), format="rgb24")
+        container.mux([*cover.encode(shown), *cover.encode()])
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                container.mux(packet)
     return buffer.getvalue()
 
 

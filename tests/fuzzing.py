@@ -1,18 +1,22 @@
-"""Seeded mutations of files with metadata, for the test and for benchmarks/fuzz.py."""
+"""Seeded mutations of files with metadata, for the test and for bench/fuzz.py."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from PIL.PngImagePlugin import PngInfo
+from pillow_heif import register_heif_opener
 
 from pictures import encode, picture
 from unmask.evidence.exif import read_exif, user_comment
 from unmask.evidence.inspect import inspect_bytes
 from unmask.evidence.iptc import read_iptc
 from unmask.evidence.xmp import read_xmp
+from unmask.picture.decode import Limits, decode_picture
+from unmask.picture.errors import PictureError
 
 PACKET = (
     b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -58,7 +62,46 @@ def seeds() -> dict[str, list[bytes]]:
         avi(exif),
         film(),
     ]
-    return {"container": files, "exif": [exif], "xmp": [PACKET], "iptc": [RESOURCE, RECORD]}
+    return {
+        "container": files,
+        "exif": [exif],
+        "xmp": [PACKET],
+        "iptc": [RESOURCE, RECORD],
+        "picture": [*files, *picture_seeds(exif)],
+    }
+
+
+def picture_seeds(exif: bytes) -> list[bytes]:
+    """Return files that reach the rest of what decodes pictures: raws, giants, what is mended."""
+    image, second = picture(40, 32), picture(40, 32, seed=1)
+    register_heif_opener()
+    large = encode(picture(1600, 64), quality=20)
+    moving = {"save_all": True, "append_images": [second]}
+    return [
+        encode(image, "HEIF", exif=exif),
+        encode(image, "HEIF", **moving),
+        encode(image, "PNG", **moving),
+        encode(image, "GIF", **moving),
+        encode(image, "WEBP", **moving),
+        encode(image, "TIFF", **moving),
+        encode(image, "MPO", **moving),
+        encode(image, "BMP"),
+        encode(image, "TIFF", compression="tiff_lzw"),
+        encode(image.convert("L").convert("I"), "TIFF"),
+        encode(image.convert("L").convert("F"), "TIFF"),
+        encode(image, progressive=True)[:-2],
+        encode(image.convert("CMYK"))[:-9],
+        encode(image, "PNG")[:-30],
+        encode(image, "PNG", exif=b"Exif\0\0garbage"),
+        b"IIRO" + exif[4:] + large,
+        b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + b"CMT1" + exif + large,
+    ]
+
+
+def decode_small(data: bytes) -> None:
+    """Decode a picture under a small limit, to pixels or to a sentence."""
+    with suppress(PictureError):
+        decode_picture(data, Limits(max_pixels=4_000_000))
 
 
 def avi(exif: bytes) -> bytes:
@@ -91,6 +134,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "exif": lambda data: user_comment(read_exif([data]).fields.get("UserComment", "")),
     "xmp": lambda data: read_xmp([data]),
     "iptc": lambda data: read_iptc([data]),
+    "picture": decode_small,
 }
 
 

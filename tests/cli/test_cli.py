@@ -75,6 +75,52 @@ def test_all_answered_is_exit_zero(mixed: Path) -> None:
     assert " fake " in done.stdout
 
 
+def test_the_csv_may_be_printed(mixed: Path, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    unmask("detect", mixed, "--csv", table)
+    done = unmask("detect", mixed, "--csv", "-")
+    assert done.stdout == table.read_text()
+    assert unmask("detect", mixed, "--csv", "-", "--json").returncode == 2
+
+
+def test_no_output_replaces_an_input(mixed: Path) -> None:
+    good = mixed / "good.jpg"
+    before = good.read_bytes()
+    (mixed / "link.jpg").symlink_to(good)
+    for given in (good, mixed, mixed / "*.jpg", mixed / "link.jpg"):
+        done = unmask("detect", given, "--csv", good)
+        assert done.returncode == 2
+        assert "would overwrite an input" in done.stderr
+        assert good.read_bytes() == before
+    # Rows of an earlier run are no picture.
+    for _ in range(2):
+        assert unmask("detect", mixed, "--csv", mixed / "rows.csv").returncode == 1
+
+
+def test_the_table_shows_what_is_compared() -> None:
+    portrait = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
+    done = unmask("detect", portrait, "--threshold", "0.9771")
+    assert " fake " in done.stdout
+    assert " 0.9771 " in done.stdout
+    assert " real " in unmask("detect", portrait, "--threshold", "0.9772").stdout
+
+
+@pytest.mark.parametrize("command", ["detect", "explain", "video", "report"])
+def test_every_command_that_answers_has_every_setting(command: str) -> None:
+    shown = unmask(command, "--help").stdout
+    for name in (
+        "--model", "--threshold", "--calibration", "--tta", "--no-provenance", "--trust",
+        "--no-faces", "--device", "--max-megapixels", "--max-megabytes",
+    ):  # fmt: skip
+        assert name in shown
+
+
+def test_limits_are_options(mixed: Path) -> None:
+    done = unmask("detect", mixed / "good.jpg", "--max-megapixels", "0.01")
+    assert done.returncode == 1
+    assert "megapixels" in " ".join(done.stdout.split())
+
+
 def test_one_picture_on_standard_input(mixed: Path) -> None:
     command = [sys.executable, "-m", "unmask", "detect", "-", "--jsonl"]
     data = (mixed / "good.jpg").read_bytes()

@@ -17,8 +17,9 @@ from toys import Toy
 from unmask import Detector, PictureError, Verdict
 from unmask.model import runtime
 from unmask.model.card import ModelCard, ModelError
-from unmask.model.onnx_model import SHIPPED, Model
-from unmask.picture.views import make_views, normalise
+from unmask.model.onnx_model import OnnxModel
+from unmask.model.open import SHIPPED
+from unmask.picture.views import cut_views
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +87,10 @@ def test_a_threshold_leaves_nothing_unsure() -> None:
     image = picture(300, 260)
     assert Detector(threshold=0.0).detect(image).verdict == "fake"
     assert Detector(threshold=1.0).detect(image).verdict == "real"
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match=r"'threshold': .*less than or equal to 1"):
         Detector(threshold=1.5)
+    with pytest.raises(ValueError, match="no setting 'treshold'"):
+        Detector(treshold=0.5)
 
 
 def test_the_toy_is_told_apart(toy: Toy, toy_model: Path) -> None:
@@ -98,22 +101,22 @@ def test_the_toy_is_told_apart(toy: Toy, toy_model: Path) -> None:
     assert np.mean(right) > 0.7
 
 
-def test_a_model_that_differs_from_its_card_is_refused(toy_model: Path, tmp_path: Path) -> None:
-    data, card = toy_model.read_bytes(), ModelCard.path_for(toy_model).read_text()
+def test_a_model_that_differs_from_its_card_is_refused(tmp_path: Path) -> None:
+    data, card = SHIPPED.read_bytes(), ModelCard.path_for(SHIPPED).read_text()
     model = tmp_path / "m.onnx"
     with pytest.raises(ModelError, match="cannot be read"):
-        Model(model)
+        OnnxModel(model)
     model.write_bytes(data)
     with pytest.raises(ModelError, match="no card"):
-        Model(model)
+        OnnxModel(model)
     model.with_suffix(".json").write_text(card)
-    assert Model(model).card.name == "toy"
+    assert OnnxModel(model).card.sha256 in card
     model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(ModelError, match="SHA-256 differs"):
-        Model(model)
+        OnnxModel(model)
     model.with_suffix(".json").write_text(json.dumps({**json.loads(card), "threshold": 2}))
     with pytest.raises(ModelError, match="threshold"):
-        Model(model)
+        OnnxModel(model)
 
 
 def test_no_cuda_is_one_sentence() -> None:
@@ -128,25 +131,35 @@ def test_the_shipped_model_is_light_and_says_what_it_is() -> None:
     assert sum(part.pictures for part in card.training_data) > 4000
     assert all(part.licence != "unknown" for part in card.training_data)
     assert {figure.slice for figure in card.test} >= {"overall", "generator: stylegan"}
-    assert 0 <= card.real_below <= card.threshold <= card.fake_from <= 1
+    for band in card.bands:
+        assert 0 <= band.real_below <= card.threshold <= band.fake_from <= 1
 
 
 def test_verdict_is_exported_at_the_top() -> None:
     assert Verdict("x").to_row()["path"] == "x"
 
 
-def test_the_branch_for_wholes_is_told_apart_for_each_picture_of_a_batch() -> None:
-    model = Model()
-    plan = model.card.views
-    batch = [make_views(np.asarray(picture(300, 200, seed)), plan) for seed in range(3)]
-    inputs = normalise(np.concatenate(batch), model.card.scale)
-    found = model.features(inputs, [len(views) for views in batch])
-    alone = found.fake_logits - found.branch
-    for place, views in enumerate(batch):
-        parts = model.parts(views)
-        run = slice(place * plan.count, (place + 1) * plan.count)
-        assert np.allclose(alone[run], parts.fake_logits, atol=1e-3)
-        assert np.isclose(found.branch[run].mean(), parts.whole_logit, atol=1e-3)
+def test_pictures_of_a_batch_get_the_answers_that_each_has_alone(detector: Detector) -> None:
+    model = detector.model
+    pictures = [
+        cut_views(np.asarray(picture(300, 200, seed)), model.card.inputs) for seed in range(3)
+    ]
+    together = model.answer(pictures)
+    for views, found in zip(pictures, together, strict=True):
+        (alone,) = model.answer([views])
+        assert found.logit == pytest.approx(alone.logit, abs=1e-4)
+        assert found.view_logits == pytest.approx(alone.view_logits, abs=1e-4)
+        (mapped,) = model.answer([views], maps=True)
+        assert mapped.logit == alone.logit
+
+
+def test_a_calibration_changes_faces_as_it_changes_the_picture() -> None:
+    path = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
+    own, raw = (Detector(faces=True, calibration=name).detect(path) for name in (None, "none"))  # type: ignore[arg-type]
+    assert own.p_fake != raw.p_fake
+    assert own.faces and raw.faces
+    assert own.faces[0].p_fake != raw.faces[0].p_fake
+    assert own.verdict == raw.verdict
 
 
 def test_sums_of_8_bit_products_are_exact() -> None:

@@ -458,7 +458,7 @@ def test_a_path_and_its_bytes_say_the_same(tmp_path: object) -> None:
 
 
 def test_damaged_files_end_in_findings_and_in_time() -> None:
-    # benchmarks/fuzz.py runs 20,000 of these.
+    # bench/fuzz.py runs 20,000 of these.
     for number, (kind, data) in enumerate(cases(600)):
         started = time.perf_counter()
         PARSERS[kind](data)

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
 from pictures import encode, picture
-from unmask import Detector, PictureError
+from toy_models import RoughIsFake
+from unmask import Detector, ModelError, PictureError
 from unmask.cli import app
-from unmask.heatmap import METHODS, Explanation, explain
-from unmask.heatmap.methods import class_activation
+from unmask.heatmap import Explanation, explain
 from unmask.heatmap.spread import Spread
-from unmask.picture.views import Box, ViewPlan, make_views, normalise, view_boxes
+from unmask.picture.views import Box, ViewPlan, make_views, plan_views
 
 SHAPES = [(300, 260), (448, 448), (140, 100), (9, 400), (400, 9), (500, 1300), (120, 1921)]
 
@@ -44,7 +45,7 @@ def test_boxes_are_where_views_are_cut(height: int, width: int, size: int) -> No
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
     pixels[..., 0] = np.rint(rows * 255 / (height - 1))
     pixels[..., 1] = np.rint(columns * 255 / (width - 1))
-    views, boxes = make_views(pixels, plan), view_boxes(height, width, plan)
+    views, boxes = make_views(pixels, plan), [view.box for view in plan_views(height, width, plan)]
     assert len(views) == len(boxes) == 6
     for view, box in zip(views, boxes, strict=True):
         middle = view.mean((0, 1)) / 255
@@ -88,11 +89,9 @@ def test_the_map_adds_up_to_the_logit(detector: Detector, head: str) -> None:
     assert heat.dtype == np.float32
     assert heat.mean(dtype=float) + found.bias == pytest.approx(found.logit, abs=1e-4)
     assert found.map(130, 99).mean(dtype=float) == pytest.approx(heat.mean(dtype=float), abs=1e-4)
-    views = make_views(np.asarray(image), detector.model.card.views)
-    fake, category = detector.model.answer([views])
-    logits = dict(
-        zip(("fake", *detector.model.card.categories), [fake[0], *category[0]], strict=True)
-    )
+    output = detector.examine(image).output
+    names = ("fake", *detector.model.card.categories)
+    logits = dict(zip(names, [output.logit, *output.category_logits], strict=True))
     assert found.logit == pytest.approx(logits[found.target], abs=1e-4)
     if head == "category":
         assert found.target == max(list(logits)[1:], key=lambda name: logits[name])
@@ -106,28 +105,72 @@ def test_the_bias_is_of_the_head_and_not_of_the_picture(detector: Detector) -> N
     assert biases[0] == pytest.approx(biases[1], abs=1e-4)
 
 
-def test_closed_forms_on_numbers_worked_by_hand() -> None:
-    features = np.array([[[[1.0, 3.0]], [[2.0, 0.0]], [[0.0, 4.0]]]], dtype=np.float32)
-    weights = np.array([1.0, -2.0, 0.5], dtype=np.float32)
-    assert class_activation(features, weights, "cam").tolist() == [[[-3.0, 5.0]]]
-    assert class_activation(features, weights, "gradcam").tolist() == [[[0.0, 5.0]]]
-    # Weights 1 / (2 + 1 * 2) and 0.5 / (2 + 0.5 * 2); the negative one is dropped.
-    plus = class_activation(features, weights, "gradcam++")
-    assert plus == pytest.approx(np.array([[[0.25, 0.75 + 4 / 6]]]))
+def test_a_picture_is_looked_at_once_for_map_and_verdict() -> None:
+    detector = Detector()
+    asked = []
+    answer = detector.model.answer
+    detector.model.answer = lambda *args, **more: asked.append(1) or answer(*args, **more)  # type: ignore[method-assign]
+    examined = detector.examine(photo())
+    explain(detector, examined)
+    said = examined.verdict
+    assert len(asked) == 1
+    assert said.p_fake == Detector().detect(photo()).p_fake
 
 
-def test_gradcam_is_cam_without_its_negative_half(detector: Detector) -> None:
-    cam, grad = (explain(detector, photo(), method=m) for m in ("cam", "gradcam"))
-    assert np.array_equal(np.maximum(cam.cells, 0), grad.cells)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_occlusion_finds_what_speaks_for_and_against(sign: int) -> None:
+    # A smooth picture with a rough patch; the model takes roughness alone for a sign.
+    pixels = np.array(picture(256, 192))
+    rows, columns = slice(48, 96), slice(160, 224)
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3))
+    pixels[rows, columns] = noise
+    detector = Detector(RoughIsFake(sign))
+    found = explain(detector, pixels)
+    assert (found.method, found.bias) == ("occlusion", 0.0)
+    assert found.logit == pytest.approx(detector.examine(pixels).output.logit)
+    heat = sign * found.map()
+    assert heat.shape == (192, 256)
+    inside = np.zeros(heat.shape, dtype=bool)
+    inside[rows, columns] = True
+    assert heat[inside].mean() > 10 * np.abs(heat[~inside]).mean()
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert inside[row, column]
+    # A few dozen looks, in batches.
+    assert max(detector.model.asked) == 8  # type: ignore[attr-defined]
+    assert sum(detector.model.asked) < 100  # type: ignore[attr-defined]
 
 
-def test_noise_is_the_same_every_time_and_changes_the_map(detector: Detector) -> None:
-    once, again = (explain(detector, photo(), method="smoothgradcam++") for _ in range(2))
-    assert np.array_equal(once.cells, again.cells)
-    clean = explain(detector, photo(), method="gradcam++")
-    assert once.cells.shape == clean.cells.shape
-    assert not np.allclose(once.cells, clean.cells, rtol=0.01)
-    assert once.cells.min() >= 0
+def test_refined_parts_keep_the_effect_that_they_have_together() -> None:
+    pixels = np.array(picture(256, 256))
+    pixels[64:96, 96:128] = np.random.default_rng(0).integers(0, 255, (32, 32, 3))
+    found = explain(Detector(RoughIsFake()), pixels)
+    assert found.cells.shape == (1, 16, 16)
+    hidden = pixels.copy()
+    from unmask.heatmap.occlusion import _blur
+
+    hidden[64:96, 96:128] = _blur(pixels, 8, 8)[64:96, 96:128]
+    fall = found.logit - Detector(RoughIsFake()).examine(hidden).output.logit
+    assert found.cells[0, 4:6, 6:8].mean() == pytest.approx(fall, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 300), (300, 9)])
+def test_occlusion_takes_every_shape(size: tuple[int, int]) -> None:
+    found = explain(Detector(RoughIsFake()), picture(*size), method="occlusion")
+    assert np.isfinite(found.map()).all()
+    assert found.png(64).startswith(b"\x89PNG")
+
+
+def test_a_model_with_maps_is_explained_by_occlusion_as_well(detector: Detector) -> None:
+    found = explain(detector, photo(64, 64), method="occlusion")
+    assert found.cells.shape[0] == 1
+    assert found.cells.any()
+
+
+def test_augmented_answers_are_explained_on_the_plain_views(detector: Detector) -> None:
+    augmented = Detector(detector.model, tta=True)
+    found, plain = explain(augmented, photo()), explain(detector, photo())
+    assert np.array_equal(found.cells, plain.cells)
+    assert found.logit == plain.logit
 
 
 def test_heatmaps_are_as_large_as_the_picture_or_as_asked(detector: Detector) -> None:
@@ -160,7 +203,7 @@ def test_red_is_for_fake_and_blue_is_for_real() -> None:
 def test_memory_grows_with_the_picture_and_not_with_the_map(tmp_path: Path) -> None:
     side = 5000
     pixels = np.zeros((side, side, 3), dtype=np.uint8)
-    boxes = view_boxes(side, side, ViewPlan(crops=5))
+    boxes = [view.box for view in plan_views(side, side, ViewPlan(crops=5))]
     cells = np.ones((6, 7, 7), dtype=np.float32)
     found = Explanation("fake", "fake", "cam", 1.0, 0.0, cells, boxes, pixels)
     tracemalloc.start()
@@ -183,6 +226,10 @@ def test_wrong_choices_and_bad_pictures_are_sentences(detector: Detector) -> Non
             explain(detector, photo(), **options)  # type: ignore[arg-type]
     with pytest.raises(PictureError, match="empty"):
         explain(detector, b"")
+    with pytest.raises(ValueError, match="no method 'cam' for toy; there are occlusion"):
+        explain(Detector(RoughIsFake()), photo(), method="cam")
+    with pytest.raises(ModelError, match="cannot be explained"):
+        RoughIsFake().explain_views({}, 0, "gradcam")
 
 
 # The command line.
@@ -201,7 +248,7 @@ def test_a_folder_of_pictures_makes_a_folder_of_maps(tmp_path: Path) -> None:
     (folder / "bad.jpg").write_text("no picture")
     # Into a folder within the pictures', twice: heatmaps are no pictures to be explained.
     for _ in range(2):
-        done = run(folder, "--out", out)
+        done = run(folder, "--out", out, "--raw")
         assert done.exit_code == 1
         assert "bad.jpg: This is not a picture" in done.output
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
@@ -215,7 +262,7 @@ def test_outputs_of_like_named_pictures_do_not_collide(tmp_path: Path) -> None:
         path.parent.mkdir()
         path.write_bytes(encode(photo(seed=seed)))
     out = tmp_path / "out"
-    done = run(*paths, "--out", out, "--head", "category", "--jsonl", "--no-raw")
+    done = run(*paths, "--out", out, "--head", "category", "--jsonl")
     assert done.exit_code == 0
     rows = [json.loads(line) for line in done.output.splitlines()]
     heatmaps = [Path(row["heatmap"]) for row in rows]
@@ -247,13 +294,46 @@ def test_wrong_use_is_exit_two_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+# The verdict beside the map.
+
+
+def test_the_verdict_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text("parameters", "a castle\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1")
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(photo(), "PNG", pnginfo=info))
+    detected = CliRunner().invoke(app, ["detect", str(path), "--json"])
+    explained = run(path, "--out", tmp_path / "out", "--jsonl")
+    (one,), other = json.loads(detected.output), json.loads(explained.output)
+    assert one["decided_by"] == "metadata"
+    for name in ("verdict", "p_fake", "category", "decided_by"):
+        assert one[name] == other[name]
+    ignored = run(path, "--out", tmp_path / "out", "--jsonl", "--no-provenance")
+    assert json.loads(ignored.output)["decided_by"] == "pixels"
+
+
+def test_no_output_replaces_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(photo(), "PNG"))
+    done = run(path, "--out", path)
+    assert done.exit_code == 2
+    assert "not a folder" in done.output
+
+
 # PyTorch.
 
 
-@pytest.fixture(scope="module")
-def lite_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the shipped architecture: ImageNet features under heads of random weights."""
-    return make_run(tmp_path_factory.mktemp("runs") / "lite", "tf_efficientnet_lite0", "bundled")
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "vit_tiny_patch16_224"])
+def test_the_command_explains_a_run(backbone: str, tmp_path: Path) -> None:
+    run_folder = make_run(tmp_path / "run", backbone, "none", "views.size=224")
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(photo(), "PNG"))
+    done = run(path, "--out", tmp_path, "--model", run_folder, "--jsonl")
+    assert done.exit_code == 0, done.output
+    row = json.loads(done.output.splitlines()[-1])
+    assert row["method"] == Detector(run_folder).model.methods[0]
+    assert (row["method"] == "cam") == backbone.startswith("tf")
+    assert Path(row["heatmap"]).exists()
 
 
 def make_run(folder: Path, backbone: str, pretrained: str = "none", *settings: str) -> Path:
@@ -273,76 +353,3 @@ def make_run(folder: Path, backbone: str, pretrained: str = "none", *settings: s
     (folder / ENVIRONMENT_FILE).write_text("{}")
     save_file(network_for(config).state_dict(), folder / WEIGHTS_FILE)
     return folder
-
-
-def pearson(one: np.ndarray, other: np.ndarray) -> float:
-    assert one.std() > 0
-    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
-
-
-def test_pytorch_agrees_with_the_closed_forms(lite_run: Path, tmp_path: Path) -> None:
-    from unmask.lab.train.explain_run import RunExplainer
-    from unmask.lab.train.export import About, export
-
-    model = tmp_path / "lite.onnx"
-    export(lite_run, model, About(name="lite", licence="none", intended_use="tests"))
-    detector, of_run = Detector(model), RunExplainer(lite_run)
-    for method in METHODS:
-        for category in ("human_faces", "vehicles")[: 1 + (method == "gradcam")]:
-            options = {"head": "category", "method": method, "category": category}
-            theirs = of_run.explain(photo(), **options)  # type: ignore[arg-type]
-            ours = explain(detector, photo(), **options)  # type: ignore[arg-type]
-            assert theirs.logit == pytest.approx(ours.logit, abs=1e-3)
-            assert pearson(theirs.cells, ours.cells) > 0.99
-            assert pearson(theirs.map(), ours.map()) > 0.99
-            if "cam++" not in method:
-                assert theirs.cells == pytest.approx(ours.cells, abs=1e-2)
-
-
-@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-def test_other_layouts_of_features_are_explained(backbone: str, tmp_path: Path) -> None:
-    from unmask.lab.train.explain_run import RunExplainer
-
-    of_run = RunExplainer(make_run(tmp_path / "run", backbone, "none", "views.size=224"))
-    found = of_run.explain(photo(), method="gradcam")
-    assert found.cells.shape in ((3, 14, 14), (3, 7, 7))
-    assert found.map().shape == (260, 320)
-    if backbone.startswith("vit"):
-        with pytest.raises(ValueError, match="--method gradcam"):
-            of_run.explain(photo(), method="cam")
-
-
-def test_heads_of_other_kinds_are_explained(tmp_path: Path) -> None:
-    from unmask.lab.train.explain_run import RunExplainer
-
-    settings = ("heads=binary", "classifier=dense", "attention=true")
-    of_run = RunExplainer(make_run(tmp_path / "run", "resnet10t", "none", *settings))
-    found = of_run.explain(photo(), method="gradcam++")
-    assert found.cells.shape == (3, 3, 3)
-    assert found.cells.max() > 0
-    with pytest.raises(ValueError, match="--method gradcam"):
-        of_run.explain(photo(), method="cam")
-    with pytest.raises(ValueError, match="no categories"):
-        of_run.explain(photo(), head="category")
-
-
-def test_the_command_explains_a_run(lite_run: Path, tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(encode(photo(), "PNG"))
-    done = run(path, "--out", tmp_path, "--model", lite_run, "--method", "gradcam++")
-    assert done.exit_code == 0, done.output
-    assert (tmp_path / "a.png.fake.npy").exists()
-
-
-def test_features_come_with_the_answers_themselves(detector: Detector) -> None:
-    # More views than one inference takes, of three pictures.
-    views = np.concatenate(
-        [make_views(np.asarray(photo(seed=s)), ViewPlan(crops=5)) for s in range(3)]
-    )
-    counts, card = [6, 6, 6], detector.model.card
-    found = detector.model.features(normalise(views, card.scale), counts)
-    fake, category = detector.model(views, counts)
-    assert found.fake_logits == pytest.approx(fake, abs=1e-4)
-    assert found.category_logits == pytest.approx(category, abs=1e-4)
-    assert len(found.maps) == 18
-    assert found.heads.shape == (1 + len(card.categories), found.maps.shape[1])

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from toys import Toy
 from unmask import Detector
 from unmask.cli import app
-from unmask.lab.calibrate.band import choose_band, choose_category_cut
 from unmask.lab.calibrate.calibrate import calibrate
-from unmask.lab.calibrate.choose import FITS, choose_calibration, score_calibrations
+from unmask.lab.calibrate.choose_bands import OFFERED, choose_bands, choose_category_cut
+from unmask.lab.calibrate.choose_calibration import FITS, choose_calibration, score_calibrations
+from unmask.lab.calibrate.choose_views import choose_plan, full_plan, score_plans
 from unmask.lab.calibrate.fit import (
     fit_beta,
     fit_isotonic,
@@ -22,16 +23,19 @@ from unmask.lab.calibrate.fit import (
     fit_stack,
     fit_temperature,
 )
-from unmask.lab.calibrate.score import ViewScores
-from unmask.lab.calibrate.views import choose_plan, score_plans
+from unmask.lab.calibrate.score import Scores, score
 from unmask.lab.data.manifest import Row
 from unmask.lab.evaluate.metrics import ece
-from unmask.lab.evaluate.models import open_model
+from unmask.lab.train.config import read_config
+from unmask.lab.train.finished import load_run
+from unmask.lab.train.predict import predict
+from unmask.lab.train.train import train
 from unmask.model.calibration import Beta, CalibrationName, Isotonic, Platt, sigmoid
 from unmask.model.card import ModelCard, ModelError
-from unmask.model.onnx_model import Model
+from unmask.model.model import ModelOutput
+from unmask.model.open import open_model
 from unmask.picture.decode import decode, read_bytes
-from unmask.picture.views import make_views
+from unmask.picture.views import ViewPlan, cut_views
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def test_the_promise_holds_on_fresh_data() -> None:
     broken = 0
     for _ in range(40):
         p = rng.beta(0.4, 0.4, 1000)
-        band = choose_band(rng.random(1000) < p, p)
+        band, *_ = choose_bands(rng.random(1000) < p, p)
         assert band.most_wrong is not None
         fresh = rng.beta(0.4, 0.4, 20_000)
         is_fake = rng.random(20_000) < fresh
@@ -91,8 +95,34 @@ def test_the_promise_holds_on_fresh_data() -> None:
 
 def test_a_coin_promises_nothing() -> None:
     rng = np.random.default_rng(2)
-    band = choose_band(rng.random(1000) < 0.5, rng.random(1000))
+    (band,) = choose_bands(rng.random(1000) < 0.5, rng.random(1000))
     assert (band.real_below, band.fake_from, band.most_wrong) == (0.5, 0.5, None)
+
+
+def test_each_promise_of_a_card_holds_by_itself() -> None:
+    rng = np.random.default_rng(7)
+    fresh = rng.beta(0.2, 0.2, 50_000)
+    truth = rng.random(50_000) < fresh
+    broken, wanted = dict.fromkeys(OFFERED, 0), dict.fromkeys(OFFERED, 0)
+    for _ in range(40):
+        p = rng.beta(0.2, 0.2, 1000)
+        first, *others = choose_bands(rng.random(1000) < p, p)
+        assert first.most_wrong == 0.05
+        kept = [band.most_wrong for band in others]
+        assert kept == [one for one in (0.02, 0.1) if one in kept]
+        shares = {}
+        for band in (first, *others):
+            assert band.most_wrong is not None
+            answered = (fresh < band.real_below) | (fresh >= band.fake_from)
+            wrong = np.mean((fresh >= 0.5)[answered] != truth[answered])
+            wanted[band.most_wrong] += 1
+            broken[band.most_wrong] += wrong > band.most_wrong
+            shares[band.most_wrong] = answered.mean()
+        # Who allows more errors gets more answers.
+        ordered = [shares[one] for one in sorted(shares)]
+        assert ordered == sorted(ordered)
+    assert min(wanted.values()) > 20
+    assert max(broken.values()) <= 5
 
 
 def test_category_cut_loses_no_more_than_asked() -> None:
@@ -105,9 +135,23 @@ def test_the_plan_that_scores_best_is_chosen() -> None:
     rows = [Row(Path(str(i)), "fake" if i % 2 else "real", source="s") for i in range(400)]
     fake = rng.normal(0, 1, (400, 6)).astype(np.float32)
     fake[:, 5] += [2.0 * (i % 2) for i in range(400)]
-    scores = ViewScores(rows, fake, np.zeros((400, 6, 3), np.float32), np.zeros(400, np.float32))
-    best = choose_plan(score_plans(scores, 64))
-    assert (best.plan.whole, best.plan.crops, best.columns) == (False, 1, (5,))
+    nothing = np.zeros(3, np.float32)
+    outputs = [ModelOutput(float(views.mean()), nothing, views) for views in fake]
+    best = choose_plan(score_plans(Scores(rows, outputs), 64))
+    # One crop is the one of the centre, the last of five.
+    assert (best.plan.whole, best.plan.crops) == (None, 1)
+
+
+def test_views_are_chosen_only_where_a_model_leaves_a_choice() -> None:
+    crops = ViewPlan(size=64, whole=None, crops=2)
+    assert full_plan({"views": crops}) == {"views": ViewPlan(size=64, crops=5)}
+    whole = ViewPlan(size=64, crops=0)
+    for inputs in (
+        {"views": whole},
+        {"views": crops.model_copy(update={"whole": "squeezed"})},
+        {"whole": whole, "crops": crops},
+    ):
+        assert full_plan(inputs) == {}
 
 
 def test_beta_finds_two_slopes_and_never_falls() -> None:
@@ -178,7 +222,7 @@ def test_the_band_answers_more_than_a_test_of_every_cut_and_still_keeps_its_prom
     strict, broken = 0, 0
     for _ in range(60):
         p = rng.beta(0.6, 0.6, 985)
-        band = choose_band(rng.random(985) < p, p)
+        band, *_ = choose_bands(rng.random(985) < p, p)
         answered = (big < band.real_below) | (big >= band.fake_from)
         strict += band.most_wrong == 0.05
         broken += np.mean((big >= 0.5)[answered] != truth[answered]) > (band.most_wrong or 1)
@@ -198,9 +242,10 @@ def test_all_calibrations_call_the_same_pictures(toy: Toy, toy_model: Path) -> N
         other = list(Detector(toy_model, calibration=name).detect_many(paths))
         assert [verdict.verdict for verdict in other] == [verdict.verdict for verdict in own]
         assert np.all(np.diff(np.array([verdict.p_fake for verdict in other])[order]) >= -1e-12)
-    model = Model(toy_model)
-    views = make_views(decode(read_bytes(paths[0])), model.card.views)
-    assert raw[0] == pytest.approx(float(sigmoid(model.answer([views])[0])[0]), abs=1e-5)
+    model = open_model(toy_model)
+    views = cut_views(decode(read_bytes(paths[0])), model.card.inputs)
+    (output,) = model.answer([views])
+    assert raw[0] == pytest.approx(float(sigmoid(np.array(output.logit))), abs=1e-4)
 
 
 def test_a_card_names_only_what_was_fitted(toy_model: Path) -> None:
@@ -259,21 +304,33 @@ def test_a_training_run_answers_as_its_export_does(
     weights = run / "best.safetensors"
     plain = open_model(weights)
     assert plain.card.calibration == Platt()
-    assert (plain.card.real_below, plain.card.fake_from) == (0.5, 0.5)
+    assert [(one.real_below, one.fake_from) for one in plain.card.bands] == [(0.5, 0.5)]
     views = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8)
-    for ours, theirs in zip(plain(views), Model(toy_model)(views), strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-3)
+    pictures = [{"views": views[:5]}, {"views": views[5:]}]
+    exported = open_model(toy_model)
+    assert plain.has_maps and exported.has_maps
+    for ours, theirs in zip(
+        plain.answer(pictures, maps=True), exported.answer(pictures, maps=True), strict=True
+    ):
+        for name in ("logit", "category_logits", "view_logits", "maps"):
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), abs=1e-3), name
     # A run can be calibrated as a model can, and evaluated.
     calibrate(run, toy.rows)
     calibrated = open_model(run)
     card = ModelCard.read(ModelCard.path_for(toy_model))
-    assert calibrated.card.views == card.views
-    assert calibrated.card.real_below == pytest.approx(card.real_below, abs=0.01)
+    assert calibrated.card.inputs == card.inputs
+    assert calibrated.card.bands[0].real_below == pytest.approx(card.bands[0].real_below, abs=0.01)
     done = CliRunner().invoke(
-        app, ["evaluate", "--data", str(toy.manifest), "--model", str(run), "--bootstrap", "100"]
-    )
+        app,
+        ["evaluate", "--data", str(toy.manifest), "--model", str(run), "--bootstrap", "100",
+         "--out", str(tmp_path / "out")],
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert done.output.startswith("run on 10 real pictures and 10 fakes")
+    # With heatmaps, and all else that was promised.
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert report.count("data:image/png") == report.count("data:image/jpeg") > 0
+    assert (tmp_path / "out" / "test.csv").is_file()
     shutil.copy(weights, run / "other.safetensors")
     for path, sentence in {
         run / "other.safetensors": "neither a run's folder",
@@ -294,10 +351,73 @@ def test_more_views_are_taken_only_when_they_are_asked_for(toy: Toy, toy_model: 
     paths = [row.path for row in toy.rows if row.split == "test"][:4]
     plain, wide = Detector(toy_model), Detector(toy_model, tta=True)
     card = plain.model.card
-    assert (card.views.flips, card.views.scales) == (False, ())
-    plan = card.views.augmented()
-    model = Model(toy_model)
+    (plan,) = card.inputs.values()
+    assert (plan.flips, plan.scales) == (False, ())
+    augmented = {"views": plan.augmented()}
+    model = open_model(toy_model)
     for path, verdict in zip(paths, wide.detect_many(paths), strict=True):
-        logits, _ = model.answer([make_views(decode(read_bytes(path)), plan)])
-        assert verdict.p_fake == pytest.approx(float(card.calibration(logits)[0]), abs=1e-6)
-    assert plan.count == 32
+        (output,) = model.answer([cut_views(decode(read_bytes(path)), augmented)])
+        p_fake = float(card.calibration(np.array(output.logit)))
+        assert verdict.p_fake == pytest.approx(p_fake, abs=1e-4)
+    assert ViewPlan(size=64, crops=4).augmented().count == 32
+
+
+@pytest.fixture(scope="module")
+def binary_run(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with one head, no average pooling, and values from 0 to 1."""
+    run = tmp_path_factory.mktemp("binary") / "run"
+    settings = ["backbone=cnn", "pretrained=none", "heads=binary", "scale=unit", "views.size=64",
+                "views.crops=0", "augmentation=none", "sampler=shuffled", "epochs=4",
+                "batch_size=8", "learning_rate=2e-3", "ema_decay=0", "precision=32-true",
+                "workers=0"]  # fmt: skip
+    train(toy.rows, run, read_config(None, settings), progress=False)
+    return run
+
+
+def test_a_run_with_one_head_and_a_scale_of_its_own_answers_as_it_was_trained(
+    toy: Toy, binary_run: Path
+) -> None:
+    model = open_model(binary_run)
+    assert (model.card.categories, model.has_maps) == ((), False)
+    rows = [row for row in toy.rows if row.split == "val"]
+    network, config = load_run(binary_run)
+    expected = predict(network, config, rows).fake_logits
+    scores = score(model, rows)
+    np.testing.assert_allclose(scores.logits, expected, atol=1e-4)
+    assert scores.category_logits.shape == (20, 0)
+    # Evaluation and calibration see the same numbers.
+    shown = [one.p_fake for one in Detector(model).detect_many(row.path for row in rows)]
+    np.testing.assert_allclose(shown, sigmoid(expected), atol=1e-4)
+    card = calibrate(binary_run, toy.rows).card
+    np.testing.assert_allclose(
+        fit_platt(expected, scores.is_fake).slope, card.alternatives["platt"].slope, rtol=1e-3
+    )
+    assert card.prior == 0.5
+
+
+def test_a_run_is_explained_by_derivatives_whatever_its_network(
+    toy: Toy, toy_run: Path, binary_run: Path
+) -> None:
+    row = toy.rows[1]
+    for path, methods in {
+        toy_run: ("cam", "gradcam", "gradcam++", "smoothgradcam++", "occlusion"),
+        binary_run: ("gradcam", "gradcam++", "smoothgradcam++", "occlusion"),
+    }.items():
+        model = open_model(path)
+        assert model.methods == methods
+        views = cut_views(decode(read_bytes(row.path)), model.card.inputs)
+        for method in methods:
+            if method.startswith(("grad", "smooth")):
+                cells = model.explain_views(views, 0, method)
+                assert (cells.ndim, len(cells)) == (3, len(views["views"]))
+                assert cells.min() >= 0
+        with pytest.raises(ModelError, match="cannot be explained by 'cam'"):
+            model.explain_views(views, 0, "cam")
+    # On a linear head over average-pooled features Grad-CAM is CAM without its negative half.
+    model = open_model(toy_run)
+    views = cut_views(decode(read_bytes(row.path)), model.card.inputs)
+    (output,) = model.answer([views], maps=True)
+    assert output.maps is not None
+    for head_row in (0, 2):
+        cells = model.explain_views(views, head_row, "gradcam")
+        np.testing.assert_allclose(cells, np.maximum(output.maps[head_row], 0), atol=1e-4)

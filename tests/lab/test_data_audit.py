@@ -17,6 +17,7 @@ from unmask.lab.data.fingerprint import fingerprint
 from unmask.lab.data.manifest import Label, Row, Split, write_manifest
 from unmask.lab.data.shortcuts import NAMED_FROM, deal_folds, held_out_auc
 from unmask.picture.jpeg import JpegCoding, estimate_quality
+from unmask.picture.kind import kind_of
 
 SPLITS: tuple[Split, ...] = ("train", "train", "val", "test")
 
@@ -61,7 +62,7 @@ def test_unreadable_pictures_are_named_with_their_reason(tmp_path: Path) -> None
     [problem] = audit(tmp_path, rows).problems
     assert problem.kind == "unreadable"
     assert problem.pictures == [
-        ["0.jpg: This is not a picture in a format that unmask reads."],
+        [f"0.jpg: {kind_of(b'no picture').refusal}"],
         ["1.jpg: There is no such file."],
     ]
 

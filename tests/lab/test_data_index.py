@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -328,7 +329,7 @@ def test_the_command_warns_of_what_it_moves_and_leaves_out(tmp_path: Path) -> No
     )
     (root / "test/fake/broken.jpg").write_text("no picture")
     code, _, stderr = run(root, "--out", tmp_path / "m.csv")
-    assert code == 0
+    assert code == 1, "something was left out"
     assert "broken.jpg: This is not a picture" in stderr
     assert "1 picture was left out" in stderr
     assert "1 picture was MOVED TO TRAIN" in stderr
@@ -337,6 +338,24 @@ def test_the_command_warns_of_what_it_moves_and_leaves_out(tmp_path: Path) -> No
     assert homes["copy.png"] == homes["a.jpg"] != "test"
     assert homes["d.jpg"] == "test"
     assert "val" in homes.values()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows makes no such links and names")
+def test_a_link_to_itself_costs_one_line_and_no_picture(tmp_path: Path) -> None:
+    root = put(
+        tmp_path / "set",
+        {f"{kind}/{seed}.jpg": seed for seed in range(4) for kind in ("real", "fake")},
+    )
+    os.symlink("loop", root / "real" / "loop")
+    (root / "real" / "._0.jpg").write_bytes(b"\0\5\x16\7" + bytes(99))
+    (root / "fake" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(encode(picture(seed=9)))
+    code, _, stderr = run(root, "--out", tmp_path / "m.csv")
+    assert code == 1
+    assert "loop: This link leads back to itself." in stderr
+    assert "The file's name is not UTF-8, so a manifest cannot hold it." in stderr
+    assert "2 pictures were left out" in stderr
+    rows = read_manifest(tmp_path / "m.csv")
+    assert sorted(row.label for row in rows) == ["fake"] * 4 + ["real"] * 4
 
 
 def test_the_command_ends_wrong_use_in_a_sentence(tmp_path: Path) -> None:

@@ -19,14 +19,20 @@ from pictures import encode, picture
 from unmask import Detector
 from unmask.cli import app
 from unmask.lab.data.manifest import Row, read_manifest, write_manifest
-from unmask.lab.evaluate.answers import Answers, ask, write_answers
-from unmask.lab.evaluate.bands import quality_band, quality_order, read_bands, size_band, size_order
+from unmask.lab.evaluate.answers import Answers, collect_answers, write_answers
 from unmask.lab.evaluate.compare import compare
 from unmask.lab.evaluate.costs import cheapest_threshold
+from unmask.lab.evaluate.file_bands import (
+    quality_band,
+    quality_order,
+    read_bands,
+    size_band,
+    size_order,
+)
 from unmask.lab.evaluate.predictions import Predictions
 from unmask.lab.evaluate.slices import figures, slices
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED, open_model
 
 NASTY = "<script>alert(1)</script>&'.jpg"
 
@@ -80,8 +86,8 @@ def predict(manifest: Path, name: str = "p.csv", quality: float = 0.3) -> Path:
     return out
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["evaluate", *map(str, arguments), "--bootstrap", "100"])
+def run(*arguments: object, command: str = "evaluate") -> Result:
+    return CliRunner().invoke(app, [command, *map(str, arguments), "--bootstrap", "100"])
 
 
 def test_a_generator_is_set_against_real_pictures_of_its_sources() -> None:
@@ -127,11 +133,9 @@ def test_a_model_is_asked_and_its_answers_read_back(collection: Path, tmp_path: 
     rows = read_manifest(collection)[-4:]
     rows.append(replace(rows[0], path=tmp_path / "absent.png"))
     # With an impossible cut every category is 'other', and the likeliest is still known.
-    detector = Detector()
-    card = detector.model.card.model_copy(update={"category_cut": 1.1})
-    detector.model.card = card
-    answers = ask(detector, rows)
-    assert detector.model.card is card
+    model = open_model()
+    model.card = model.card.model_copy(update={"category_cut": 1.1})
+    answers = collect_answers(Detector(model), rows)
     assert set(answers.categories) == {"other"}
     assert set(answers.likeliest) <= {"human_faces", "animals", "vehicles"}
     assert [row for row, _ in answers.unreadable] == rows[-1:]
@@ -184,7 +188,7 @@ def test_what_a_model_does_on_generators_it_never_met_stays_apart(
     assert card.test == before.test
     assert card.unseen is not None
     assert (card.unseen.generators, card.unseen.real, card.unseen.fake) == (1, 6, 6)
-    answers = ask(
+    answers = collect_answers(
         Detector(model), [row for row in read_manifest(collection) if row.split == "test"]
     )
     truth = [row.is_fake for row in answers.rows]
@@ -218,13 +222,11 @@ def test_predictions_are_judged(collection: Path) -> None:
     done = run(
         "--data", collection, "--predictions", predict(collection), "--out", out,
         "--markdown", page, "--cost-fp", 5, "--cost-fn", 1,
-        "--compare", predict(collection, "q.csv", 0.1),
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert max(map(len, done.output.splitlines())) <= 80
     assert "6 real pictures and 6 fakes" in done.output
     assert "Against the real pictures of all sources" not in done.output
-    assert "distinguishable from zero" in done.output
     assert "mean cost" in done.output
     with (out / "test.csv").open() as file:
         written = list(csv.DictReader(file))
@@ -359,9 +361,11 @@ def test_bad_predictions_are_a_sentence(collection: Path, spoil, complaint: str)
     path = predict(collection)
     path.write_text("\n".join(spoil(path.read_text().splitlines())))
     out = collection.parent / "out"
-    for option in ("--predictions", "--compare"):
-        good = ["--predictions", predict(collection, "good.csv")] if option == "--compare" else []
-        done = run("--data", collection, *good, option, path, "--out", out)
+    good = predict(collection, "good.csv")
+    for done in (
+        run("--data", collection, "--predictions", path, "--out", out),
+        run(good, path, "--data", collection, command="compare"),
+    ):
         assert done.exit_code == 2
         assert complaint in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -380,7 +384,9 @@ def test_bad_predictions_are_a_sentence(collection: Path, spoil, complaint: str)
         (["--model", "x.onnx"], "judged alone"),
         (["--into-card"], "judged alone"),
         (["--unseen"], "about a model"),
-        (["--compare", "absent.csv"], "There are no predictions at absent.csv"),
+        (["--calibration", "none"], "judged alone"),
+        (["--tta"], "judged alone"),
+        (["--folds", "absent.json"], "nothing to show"),
         (["--out", __file__], "is not a folder"),
         (["--markdown", "absent/page.md"], "is not a file in a folder that exists"),
     ],
@@ -477,3 +483,38 @@ def test_a_model_is_not_told_from_itself_but_from_a_worse_one() -> None:
     assert auc.change[0] > 0.2
     assert accuracy.distinguishable
     assert "distinguishable from zero" in auc.sentence("worse")
+
+
+def test_two_files_of_predictions_are_compared(collection: Path) -> None:
+    good, bad = predict(collection, "good.csv", 0.4), predict(collection, "bad.csv", -0.4)
+    done = run(good, bad, "--data", collection, command="compare")
+    assert done.exit_code == 0, done.output
+    first, auc, accuracy, ece = done.output.splitlines()
+    assert first.startswith("good.csv on the 12 pictures of the split 'test' that both answered")
+    assert auc.startswith("AUC ") and " of bad.csv: difference +" in auc
+    assert auc.endswith("), distinguishable from zero.")
+    assert accuracy.startswith("Accuracy ") and ece.startswith("ECE ")
+    absent = run(good, "absent.csv", "--data", collection, command="compare")
+    assert absent.exit_code == 2
+    assert "There are no predictions at absent.csv" in absent.stderr
+
+
+def test_a_threshold_of_a_model_leaves_nothing_unsure(collection: Path) -> None:
+    page = collection.parent / "page.md"
+    done = run("--data", collection, "--threshold", 0.7, "--markdown", page)
+    assert done.exit_code == 0, done.output
+    assert "from p(fake) 0.7 on" in done.output
+    assert "Nothing can be unsure" in done.output
+    assert "--threshold 0.7" in page.read_text()
+    refused = run("--data", collection, "--threshold", 0.7, "--into-card")
+    assert refused.exit_code == 2
+    assert "own settings alone" in refused.stderr
+
+
+def test_the_commands_that_make_stand_after_those_that_ask() -> None:
+    done = CliRunner().invoke(app, ["--help"])
+    assert done.exit_code == 0
+    assert done.output.index("detect") < done.output.index("Make") < done.output.index("evaluate")
+    for name in ("robustness", "left-out", "compare", "evaluate-videos"):
+        assert name in done.output
+    assert "fuse" not in done.output

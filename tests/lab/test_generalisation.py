@@ -15,13 +15,14 @@ from toys import TOY_SETTINGS, Toy
 from unmask.cli import app
 from unmask.lab.data.cap import cap
 from unmask.lab.data.manifest import ManifestError, Row, write_manifest
-from unmask.lab.left_out import run as protocol
+from unmask.lab.left_out import judge_left_out as protocol
 from unmask.lab.left_out.floors import floors
 from unmask.lab.left_out.folds import NOTHING, make_folds
 from unmask.lab.left_out.judge_left_out import false_alarm_threshold
 from unmask.lab.left_out.protocol import Recipe, read_recipe
 from unmask.lab.left_out.results import FoldResult, PartResult, Results
 from unmask.lab.left_out.tables import section
+from unmask.lab.recipes import LEAVE_ONE_OUT, recipe_file
 from unmask.lab.train.config import TrainConfig, read_config
 
 RECIPE = Recipe(config=TrainConfig(), train_pictures=50, val_pictures=50)
@@ -123,7 +124,7 @@ def test_the_protocol_runs_each_fold_once(
     )
     out, folds = tmp_path / "runs", tmp_path / "folds.json"
     arguments = [
-        "evaluate", "--data", str(two_kinds), "--leave-one-generator-out", "--out", str(out),
+        "left-out", "generator", "--data", str(two_kinds), "--out", str(out),
         "--recipe", str(tmp_path / "protocol.yaml"), "--folds", str(folds), "--bootstrap", "100",
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments)
@@ -203,7 +204,7 @@ def test_the_page_shows_the_worst_first_and_says_what_a_row_is_about() -> None:
     few = part("few", 0.3, real=4)
     single = part("single", None, fake=0)
     results = Results(
-        kind="source", command="unmask evaluate", created="2026-01-01", recipe={}, summary="tiny",
+        kind="source", command="unmask left-out", created="2026-01-01", recipe={}, summary="tiny",
         resamples=100,
         folds=(fold(NOTHING, part("good", 0.95), part("b|d", 0.8), single, few),
                fold("few", few),
@@ -245,30 +246,40 @@ def test_floors_are_met_or_missed_by_what_was_found() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--leave-one-generator-out"], "needs --out"),
-        (["--leave-one-generator-out", "--leave-one-source-out", "--out", "x"], "choose one"),
-        (["--leave-one-source-out", "--out", "x", "--into-card"], "goes with"),
-        (["--leave-one-source-out", "--out", "x", "--tta"], "goes with"),
-        (["--leave-one-source-out", "--out", "x", "--recipe", "absent.yaml"], "cannot be read"),
-        (["--folds", "absent.json"], "without it there is nothing to show"),
-        (["--folds", "absent.json", "--markdown", "page.md"], "cannot be read"),
+        (["left-out", "generator"], "Missing option '--out'"),
+        (["left-out", "camera", "--out", "x"], "'camera' is not one of"),
+        (["left-out", "source", "--out", "x", "--into-card"], "No such option"),
+        (["left-out", "source", "--out", "x", "--tta"], "No such option"),
+        (["left-out", "source", "--out", "x", "--recipe", "absent.yaml"], "cannot be read"),
+        (["left-out", "source", "--out", "x", "--folds", "absent/x.json"], "is not a file in a"),
+        (["evaluate", "--folds", "absent.json"], "without it there is nothing to show"),
+        (["evaluate", "--folds", "absent.json", "--markdown", "page.md"], "cannot be read"),
     ],
 )
 def test_wrong_use_is_one_sentence(
     arguments: list[str], sentence: str, toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["evaluate", "--data", str(toy.manifest), *arguments])
+    done = CliRunner().invoke(app, [*arguments, "--data", str(toy.manifest)])
     assert done.exit_code == 2
     assert sentence in done.output
     assert not list(tmp_path.iterdir())
 
 
-def test_the_committed_recipe_is_valid_and_a_broken_one_is_named(tmp_path: Path) -> None:
-    recipe = read_recipe(Path(__file__).parents[2] / "recipes/leave-one-out/protocol.yaml")
-    assert recipe.config == read_config(
-        Path(__file__).parents[2] / "recipes/leave-one-out/train.yaml"
-    )
+def test_the_shipped_protocol_is_found_anywhere(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # It is read, and then the toy has one generator only.
+    arguments = ["left-out", "generator", "--data", str(toy.manifest), "--out", "x"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "fewer than two generators" in done.output
+
+
+def test_the_shipped_protocol_is_valid_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    recipe = read_recipe(LEAVE_ONE_OUT)
+    assert recipe.config == read_config(recipe_file("leave-one-out"))
     path = tmp_path / "protocol.yaml"
     (tmp_path / "t.yaml").write_text("epochs: 2\n")
     for text, sentence in {

@@ -121,3 +121,13 @@ def test_training_refuses_groups_that_straddle_and_labels_that_lack(tmp_path: Pa
         check_trainable([*good, Row(tmp_path / "gone", "real")])
     with pytest.raises(ManifestError, match="no picture in the split 'test'"):
         select(good, "test")
+
+
+def test_further_columns_are_facets_and_come_back(tmp_path: Path) -> None:
+    manifest, copy = tmp_path / "m.csv", tmp_path / "copy.csv"
+    manifest.write_text("path,label,Publisher,kind\na.jpg,real,somebody,stock\nb.jpg,fake,,edit\n")
+    rows = read_manifest(manifest)
+    assert rows[0].facets == (("publisher", "somebody"), ("kind", "stock"))
+    assert rows[1].facet("publisher") == ""
+    write_manifest(copy, rows)
+    assert read_manifest(copy) == rows

@@ -12,7 +12,7 @@ from toys import Toy
 from unmask.model.card import ModelCard
 from unmask.model.onnx_model import SHIPPED
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "peers.py"
+SCRIPT = Path(__file__).parents[2] / "recipes" / "peers" / "peers.py"
 
 
 def keep(folder: Path, name: str, toy: Toy, p_fake: dict[bool, float], **notes: str) -> None:

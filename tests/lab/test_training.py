@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from toys import Toy
-from unmask.lab.calibrate.score import score_views
+from unmask.lab.calibrate.score import score
 from unmask.lab.data.manifest import ManifestError, Row
 from unmask.lab.evaluate.metrics import auc
 from unmask.lab.train.augment import training_view
@@ -24,14 +24,13 @@ from unmask.lab.train.losses import category_weights
 from unmask.lab.train.network import create_network
 from unmask.lab.train.samplers import balanced_pairs
 from unmask.lab.train.train import train
-from unmask.model.onnx_model import Model
+from unmask.model.open import open_model
 
 
 def test_forty_pictures_beat_chance_on_unseen_ones(toy: Toy, toy_model: Path) -> None:
-    model = Model(toy_model)
     rows = [row for row in toy.rows if row.split == "test"]
-    scores = score_views(model, rows, model.card.views)
-    assert auc(scores.is_fake, scores.pooled()) > 0.85
+    scores = score(open_model(toy_model), rows)
+    assert auc(scores.is_fake, scores.logits) > 0.85
 
 
 def test_a_run_leaves_its_artefacts(toy_run: Path) -> None:

@@ -10,23 +10,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pictures import picture
 from unmask.lab.data.manifest import ManifestError, Row
 from unmask.lab.recipes import about, names, recipe_file
 from unmask.lab.train.augment.selfblend import face_mask, self_blend
 from unmask.lab.train.backbones import NAMES, create_backbone
-from unmask.lab.train.config import Faults, Mining, TrainConfig, changed, read_config
+from unmask.lab.train.config import Mining, TrainConfig, changed, read_config
+from unmask.lab.train.cross_validation import deal_folds
+from unmask.lab.train.dataset import TrainingViews
 from unmask.lab.train.device import choose_device, choose_precision
-from unmask.lab.train.faults import SkippedGradients, spoil_labels
-from unmask.lab.train.folds import deal_folds
-from unmask.lab.train.losses import Answers, FakeLoss, loss_sum
+from unmask.lab.train.faults import (
+    DoubleSigmoid,
+    Faults,
+    NoisyViews,
+    SkippedGradients,
+    spoil_labels,
+    spoil_views,
+)
+from unmask.lab.train.losses import FakeLoss, NetworkAnswers, fake_loss, loss_sum
 from unmask.lab.train.mining import rank, read_hard, write_hard
 from unmask.lab.train.network import create_network, network_for
+from unmask.lab.train.normalise import normalise
 from unmask.lab.train.optimise import optimisation
 from unmask.lab.train.pseudo import SELF_BLENDED, add_pseudo_fakes, make_pseudo
 from unmask.lab.train.samplers import Draws, create_sampler
-from unmask.picture.views import normalise
 
 LOGITS = torch.tensor([-2.0, 0.5, 3.0, -0.3])
 FAKE = torch.tensor([0.0, 1.0, 1.0, 1.0])
@@ -42,9 +51,11 @@ def rows_of(count: int, source: str = "a", category: str = "human_faces") -> lis
 
 def test_scales_are_what_they_say() -> None:
     views = np.array([0, 255], dtype=np.uint8).reshape(1, 1, 2, 1).repeat(3, axis=3)
-    assert normalise(views).squeeze()[0].tolist() == [-1, 1]
-    assert normalise(views, "unit").squeeze()[0].tolist() == [0, 1]
-    red, _, blue = normalise(views, "imagenet").squeeze()
+    pixels = torch.from_numpy(views)
+    assert normalise(pixels, "symmetric").shape == (1, 3, 1, 2)
+    assert normalise(pixels, "symmetric").squeeze()[0].tolist() == [-1, 1]
+    assert normalise(pixels, "unit").squeeze()[0].tolist() == [0, 1]
+    red, _, blue = normalise(pixels, "imagenet").squeeze()
     assert red.tolist() == pytest.approx([-0.485 / 0.229, (1 - 0.485) / 0.229], rel=1e-5)
     assert blue.tolist() == pytest.approx([-0.406 / 0.225, (1 - 0.406) / 0.225], rel=1e-5)
 
@@ -70,20 +81,21 @@ def test_smoothing_costs_and_the_wrong_loss_change_the_loss_as_told() -> None:
     smooth = FakeLoss(smoothing=0.05).each(grid, torch.ones(1601))
     assert float(grid[smooth.argmin()]) == pytest.approx(math.log(0.975 / 0.025), abs=0.02)
     # A probability fed as a logit can say neither real nor surely fake.
-    assert FakeLoss(double_sigmoid=True).each(torch.tensor([-50.0]), torch.zeros(1)) > 0.69
+    assert DoubleSigmoid().each(torch.tensor([-50.0]), torch.zeros(1)) > 0.69
 
 
 def test_the_sum_of_losses_masks_what_has_no_category() -> None:
     rows = rows_of(4)
-    answers = Answers(LOGITS, torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
+    answers = NetworkAnswers(LOGITS, torch.randn(4, 3, generator=torch.Generator().manual_seed(0)))
     batch = {"fake": FAKE, "category": torch.full((4,), -1)}
-    both = loss_sum(TrainConfig(category_weight=1.0, label_smoothing=0), rows)
+    config = TrainConfig(category_weight=1.0, label_smoothing=0)
+    both = loss_sum(config, rows, fake_loss(config))
     unlabelled = both(answers, batch)
     assert unlabelled == pytest.approx(float(FakeLoss().each(LOGITS, FAKE).mean()))
     labelled = both(answers, batch | {"category": torch.tensor([0, -1, -1, -1])})
     expected = torch.nn.functional.cross_entropy(answers.category_logits[:1], torch.tensor([0]))
     assert float(labelled - unlabelled) == pytest.approx(float(expected), rel=1e-5)
-    assert set(loss_sum(TrainConfig(heads="binary"), rows).terms) == {"fake"}
+    assert set(loss_sum(TrainConfig(heads="binary"), rows, FakeLoss()).terms) == {"fake"}
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenetv2", "cnn"])
@@ -298,8 +310,7 @@ def test_recipes_are_valid_and_say_what_they_are() -> None:
         (["schedule=plateau"], "set warmup=0"),
         (["precision=16-mixed", "device=cpu"], "needs a GPU"),
         (["mining.after=3", "epochs=3"], "before the last epoch"),
-        (["faults.shuffled_labels=true", "faults.label_noise=0.1"], "no label"),
-        (["faults.label_nois=0.1"], "nearest is 'label_noise'"),
+        (["faults.label_noise=0.1"], "no setting 'faults'"),
         (["optimizer=adamm"], "'optimizer' is not valid"),
         (["epochs=[1"], "cannot be read"),
     ],
@@ -313,8 +324,8 @@ def test_contradictions_and_unknown_keys_are_one_sentence(
 
 
 def test_only_what_differs_is_named() -> None:
-    config = read_config(None, ["views.size=128", "epochs=3", "faults.input_noise=4"])
-    assert changed(config) == {"views.size": 128, "epochs": 3, "faults.input_noise": 4.0}
+    config = read_config(None, ["views.size=128", "epochs=3", "mining.top=0.5"])
+    assert changed(config) == {"views.size": 128, "epochs": 3, "mining.top": 0.5}
 
 
 def test_the_device_is_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,9 +351,28 @@ def test_the_device_is_chosen_or_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         choose_device(TrainConfig(devices=2))
 
 
-def test_recipe_for_the_shipped_model_means_what_it_meant() -> None:
-    config = read_config(Path(__file__).parents[2] / "recipes" / "unmask-duo" / "train.yaml")
-    assert (config.sampler, config.augmentation, config.loss) == ("pairs", "forensic", "bce")
-    assert (config.schedule, config.clip, config.accumulate) == ("cosine", 1.0, 1)
-    assert (config.scale, config.heads, config.classifier) == ("symmetric", "both", "linear")
-    assert not config.faults.active
+def test_faults_are_read_and_wrong_ones_named() -> None:
+    faults = Faults.read(["label_noise=0.2", "wrong_loss"])
+    assert faults.active == ["label_noise=0.2", "wrong_loss=True"]
+    assert Faults.read([]).active == []
+    for words, sentence in {
+        ("label_nois=0.1",): "'label_nois'",
+        ("label_noise=2",): "'label_noise'",
+        ("shuffled_labels=true", "label_noise=0.1"): "no label",
+    }.items():
+        with pytest.raises(ValueError, match=sentence):
+            Faults.read(words)
+
+
+def test_noise_is_put_on_training_views_alone(tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    Image.new("RGB", (80, 80), (128, 128, 128)).save(path)
+    config = read_config(None, ["views.size=64", "augmentation=none", "scale=unit"])
+    clean = TrainingViews([Row(path, "real")], config)
+    assert spoil_views(clean, Faults()) is clean
+    noisy = spoil_views(clean, Faults(input_noise=9))
+    assert isinstance(noisy, NoisyViews)
+    values = noisy[0, 1]["views"]
+    assert float(values.std()) * 255 == pytest.approx(9, rel=0.05)
+    assert torch.equal(values, noisy[0, 1]["views"])
+    assert float(clean[0, 1]["views"].std()) == 0

@@ -33,7 +33,7 @@ from unmask.lab.train.config import read_config
 from unmask.lab.train.export import About, export
 from unmask.lab.train.log import read_log
 from unmask.lab.train.train import train
-from unmask.model.onnx_model import OUTPUTS
+from unmask.model.onnx_model import CATEGORIES, LOGIT, VIEW_LOGITS
 from unmask.picture.decode import decode
 from unmask.picture.errors import PictureError
 
@@ -74,10 +74,10 @@ def test_a_binary_network_without_pooling_becomes_a_model(few: Toy, tmp_path: Pa
     settings = ["epochs=2", "batch_size=8", "precision=32-true", "workers=0", "views.size=32"]
     train(few.rows, run, read_config(recipe_file("cnn-128"), settings), progress=False)
     card = export(run, model, ABOUT)
-    assert (card.scale, card.categories) == ("unit", ())
+    assert (card.training["config"]["scale"], card.categories) == ("unit", ())
     names = [output.name for output in ort.InferenceSession(str(model)).get_outputs()]
     # Its maps would not be exact; those of the toy model are, and are there.
-    assert names == list(OUTPUTS)
+    assert names == [LOGIT, CATEGORIES, VIEW_LOGITS]
     calibrate(model, few.rows, most_views=1)
     verdict = Detector(model).detect(few.rows[0].path)
     assert verdict.p_fake is not None
@@ -127,8 +127,8 @@ def test_two_processes_train_as_one(few: Toy, tmp_path: Path) -> None:
 def test_faults_are_announced_kept_and_never_released(few: Toy, tmp_path: Path) -> None:
     run, clean = tmp_path / "run", tmp_path / "clean"
     words = ["train", "--data", few.manifest, "--out", run, *TINY]
-    faults = ["faults.label_noise=0.25", "faults.input_noise=9", "faults.skipped_gradients=0.5"]
-    code, said = invoke(*words, *faults, "faults.wrong_loss=true")
+    faults = ("label_noise=0.25", "input_noise=9", "skipped_gradients=0.5", "wrong_loss=true")
+    code, said = invoke(*words, *(f"--fault={fault}" for fault in faults))
     assert code == 0
     assert "FAULT INJECTION" in said
     about = tmp_path / "about.json"
@@ -138,13 +138,14 @@ def test_faults_are_announced_kept_and_never_released(few: Toy, tmp_path: Path) 
     assert code == 2
     assert "label_noise=0.25" in said
     assert not (tmp_path / "m.onnx").exists()
-    # Not even with a configuration that denies them: the weights themselves tell.
-    config = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps(config | {"faults": {}}))
+    # The folder is for a run with these faults alone.
+    assert "other faults" in invoke(*words)[1]
+    # Not even in a folder that denies them: the weights themselves tell.
+    (run / "faults.json").unlink()
     assert invoke(*export_words)[0] == 2
     assert "skipped_gradients=0.5" in invoke("inspect", run)[1]
     saved = torch.load(run / "last.ckpt", map_location="cpu", weights_only=False)
-    assert json.loads(saved["unmask"]["config"])["faults"]["wrong_loss"] is True
+    assert "wrong_loss=True" in json.loads(saved["unmask"]["faults"])
     code, said = invoke("train", "--data", few.manifest, "--out", clean, *TINY)
     assert "FAULT" not in said
 

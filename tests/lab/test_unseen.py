@@ -1,4 +1,4 @@
-"""How pictures of generators never met are put beside photos: benchmarks/unseen.py."""
+"""How pictures of generators never met are put beside photos: recipes/unseen/unseen.py."""
 
 from __future__ import annotations
 

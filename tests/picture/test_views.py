@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unmask.picture.views import CROP_ORDER, ViewPlan, make_views, normalise
+from unmask.picture.views import CROP_ORDER, ViewPlan, make_views
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (40, 900), (3000, 20), (224, 224), (500, 801)])
@@ -37,16 +37,6 @@ def test_the_whole_view_shows_the_middle_of_a_wide_picture() -> None:
     pixels[:, 100:200] = 200
     (view,) = make_views(pixels, ViewPlan(size=50, whole=True, crops=0))
     assert view[:, 2:-2].min() > 150
-
-
-def test_normalise_gives_planes_in_minus_one_to_one() -> None:
-    views = np.zeros((2, 32, 32, 3), np.uint8)
-    views[..., 0] = 255
-    planes = normalise(views)
-    assert planes.shape == (2, 3, 32, 32)
-    assert planes.dtype == np.float32
-    assert planes[:, 0].min() == planes.max() == 1
-    assert planes[:, 1:].max() == planes.min() == -1
 
 
 def test_augmented_views_are_the_plain_ones_at_more_sizes_and_mirrored() -> None:

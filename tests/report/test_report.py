@@ -11,11 +11,14 @@ import pytest
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
-from clips import clip, frames, webp
+from clips import clip, covered, frames, sound, webp
 from pictures import encode, picture
+from toy_models import BrightIsFake
 from unmask import Detector, PictureError
 from unmask.cli import app
-from unmask.report.gather import gather, moves
+from unmask.picture.kind import is_picture
+from unmask.picture.peek import is_animated, read_head
+from unmask.report.gather import gather
 from unmask.report.report_page import render
 
 pytest.importorskip("av")
@@ -75,7 +78,7 @@ def test_a_picture_s_report_has_all_its_parts(detector: Detector) -> None:
         "What the file says of itself",
         f"{found.made:%Y-%m-%d}",
         "Faces",
-        f"{found.picture.p_fake:.3f}",  # type: ignore[union-attr]
+        f"{found.picture.p_fake:.4f}",  # type: ignore[union-attr]
     ):
         assert part in html
     assert found.picture is not None
@@ -107,15 +110,64 @@ def test_what_a_file_says_cannot_break_the_page(detector: Detector, tmp_path: Pa
 
 
 def test_pictures_and_videos_are_told_apart_by_content() -> None:
-    assert not moves(encode(picture(), "GIF"))
-    assert not moves(encode(picture(), "WEBP"))
-    assert not moves(encode(picture(), "AVIF"))
-    assert moves(clip(frames(3), "gif"))
-    assert moves(clip(frames(3), "apng"))
-    assert moves(webp(frames(3)))
-    assert moves(clip(frames(3)))
+    for kind in ("GIF", "WEBP", "AVIF", "PNG"):
+        data = encode(picture(), kind)
+        assert is_picture(read_head(data)) and not is_animated(data)
+    for data in (clip(frames(3), "gif"), clip(frames(3), "apng"), webp(frames(3))):
+        assert is_picture(read_head(data)) and is_animated(data)
+    assert not is_picture(read_head(clip(frames(3))))
     with pytest.raises(PictureError, match="empty"):
-        moves(b"")
+        read_head(b"")
+
+
+def test_an_animation_is_reported_as_a_video(detector: Detector) -> None:
+    found = gather(clip(frames(10), "gif"), detector)
+    assert found.picture is None
+    assert found.video is not None
+    still = gather(encode(picture(), "GIF"), detector)
+    assert still.video is None
+    assert still.picture is not None
+
+
+def test_a_cover_is_not_reported_as_a_film(detector: Detector) -> None:
+    found = gather(covered(clip(frames(10))), detector)
+    assert (found.width, found.height) == (96, 64)
+    with pytest.raises(PictureError, match="sound only"):
+        gather(covered(sound()), detector)
+
+
+def test_a_picture_is_read_and_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unmask.detector import examined
+
+    reads = []
+    read = examined.read_bytes
+    monkeypatch.setattr(examined, "read_bytes", lambda *given: reads.append(1) or read(*given))
+    detector = Detector(faces=True)
+    answers = []
+    answer = detector.model.answer
+
+    def count(pictures: list[object], **more: bool) -> object:
+        answers.append(len(pictures))
+        return answer(pictures, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(detector.model, "answer", count)
+    found = gather(PORTRAIT, detector)
+    assert found.heatmap
+    # One inference of the picture, with its map, and one of its one face.
+    assert (reads, answers) == ([1], [1, 1])
+
+
+def test_a_model_without_maps_has_its_heatmap_too() -> None:
+    html = render(gather(PORTRAIT, Detector(BrightIsFake())))
+    assert sum(tag == "img" for tag, _ in checked(html).seen) == 2
+
+
+def test_a_threshold_is_heeded_and_named(tmp_path: Path) -> None:
+    html = render(gather(PORTRAIT, Detector(threshold=0.9771)))
+    assert "From 0.9771 on pixels are called fake." in html
+    assert "Made or altered by AI" in html
+    html = render(gather(PORTRAIT, Detector(threshold=0.9772)))
+    assert "No sign of AI was found" in html
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -125,6 +177,15 @@ def test_the_command(tmp_path: Path) -> None:
     assert out.read_text().startswith("<!doctype html>")
     done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(tmp_path / "a" / "b")])
     assert done.exit_code == 2
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(PORTRAIT.read_bytes())
+    done = CliRunner().invoke(app, ["report", str(copy), "--out", str(copy)])
+    assert (done.exit_code, "would overwrite an input" in done.output) == (2, True)
+    assert copy.read_bytes() == PORTRAIT.read_bytes()
+    done = CliRunner().invoke(
+        app, ["report", str(copy), "--out", str(out), "--threshold", "0.9772", "--no-faces"]
+    )
+    assert "real, p(fake) 0.9771" in done.output
     for bad in (tmp_path / "none.jpg", tmp_path):
         done = CliRunner().invoke(app, ["report", str(bad), "--out", str(tmp_path / "x.html")])
         assert done.exit_code == 2

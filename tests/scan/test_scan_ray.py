@@ -24,11 +24,12 @@ from scanning import (
     tiny_model,
     write_pictures,
 )
-from unmask.scan.engine import Done
+from unmask.detector.settings import DetectorSettings
+from unmask.scan.driver import ScanDriver, scan_folder
 from unmask.scan.plan import Plan
-from unmask.scan.scan import Scan, scan_folder
-from unmask.scan.settings import ScanSettings
+from unmask.scan.scan_settings import ScanSettings
 from unmask.scan.sources import list_items
+from unmask.scan.units import UnitResult
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +54,12 @@ def test_rows_are_those_of_the_local_engine_when_actors_die(cluster: str, tmp_pa
     shutil.copy(folder / "00001.jpg", folder / "00200-copy.jpg")
     (folder / "00040-text.jpg").write_text("not a picture")
     (folder / "00050-kills.jpg").write_bytes(encode(picture(40, 36, 999)) + POISON)
-    settings = ScanSettings(model=model, retries=1)
-    dones: list[Done] = []
+    settings = ScanSettings(model=model, detector=DetectorSettings(device="cpu"), retries=1)
+    dones: list[UnitResult] = []
 
     killed: list[int] = []
 
-    def kill_once(done: Done) -> None:
+    def kill_once(done: UnitResult) -> None:
         dones.append(done)
         pid = int(done.worker.rpartition("-")[2])
         # The picture that kills may have been quicker.
@@ -70,7 +71,7 @@ def test_rows_are_those_of_the_local_engine_when_actors_die(cluster: str, tmp_pa
         plan = Plan(tmp_path / "ray")
         plan.extend(list_items([str(folder)]), 50)
         engine = RayEngine(ledger.folder, settings, 1, 2, cluster)
-        Scan(plan, ledger, engine, [kill_once]).run()
+        ScanDriver(plan, ledger, engine, [kill_once]).run()
         engine.close()
     patch = tmp_path / "patch"
     patch.mkdir()

@@ -17,16 +17,17 @@ from pictures import encode, picture
 from scanning import by_name, read_rows, run_scan, tiny_model, write_pictures
 from unmask.picture.decode import DEFAULT_LIMITS
 from unmask.picture.errors import PictureError
-from unmask.scan.items import Item, from_table, to_table
-from unmask.scan.read import Reader, picture_column
+from unmask.scan.item_reader import ItemReader
+from unmask.scan.items import Item, items_table, table_items
+from unmask.scan.parquet_source import picture_column
 from unmask.scan.sources import list_items
 
 
 def read_all(*sources: object, column: str | None = None) -> dict[str, bytes | str]:
     """Return the bytes, or the error, of everything that sources stand for, by name."""
-    reader = Reader(column, DEFAULT_LIMITS)
+    reader = ItemReader(column, DEFAULT_LIMITS)
     found: dict[str, bytes | str] = {}
-    for item in from_table(to_table(list_items([str(source) for source in sources], column))):
+    for item in table_items(items_table(list_items([str(source) for source in sources], column))):
         try:
             found[item.path] = reader.read(item)
         except PictureError as error:
@@ -71,6 +72,7 @@ def test_tar_members_are_read_in_place(tmp_path: Path, three: dict[str, bytes]) 
         archive.addfile(link)
     expected = {f"{shard}#folder/{name}": data for name, data in three.items()}
     expected[f"{shard}#folder/no-suffix"] = three["a.jpg"]
+    expected[f"{shard}#link.jpg"] = "The link leads to no file in the archive."
     assert read_all(f"{tmp_path}/shard-*.tar") == expected
     whole = shard.read_bytes()
     shard.write_bytes(whole[: len(whole) // 4])
@@ -86,6 +88,149 @@ def test_tar_members_are_read_in_place(tmp_path: Path, three: dict[str, bytes]) 
 def _touch(path: Path) -> Path:
     path.touch()
     return path
+
+
+def test_links_of_a_tar_lead_to_their_bytes(tmp_path: Path, three: dict[str, bytes]) -> None:
+    shard = tmp_path / "links.tar"
+    with tarfile.open(shard, "w") as archive:
+
+        def link(name: str, target: str, kind: bytes) -> None:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+
+        link("d/before.jpg", "a.jpg", tarfile.SYMTYPE)
+        _add(archive, "d/a.jpg", three["a.jpg"])
+        _add(archive, "d/notes", b"no picture")
+        link("hard.jpg", "./d/a.jpg", tarfile.LNKTYPE)
+        link("d/twice.jpg", "../hard.jpg", tarfile.SYMTYPE)
+        link("no-suffix", "d/a.jpg", tarfile.SYMTYPE)
+        link("no-picture", "d/notes", tarfile.SYMTYPE)
+        link("round.jpg", "trip.jpg", tarfile.SYMTYPE)
+        link("trip.jpg", "round.jpg", tarfile.SYMTYPE)
+        link("out.jpg", "../../etc/passwd", tarfile.SYMTYPE)
+    lost = "The link leads to no file in the archive."
+    names = ("d/a.jpg", "d/before.jpg", "hard.jpg", "d/twice.jpg", "no-suffix")
+    assert read_all(shard) == {
+        **{f"{shard}#{name}": three["a.jpg"] for name in names},
+        **{f"{shard}#{name}.jpg": lost for name in ("round", "trip", "out")},
+    }
+
+
+def test_joined_tars_are_both_read(tmp_path: Path, three: dict[str, bytes]) -> None:
+    joined = tmp_path / "joined.tar"
+    for name, data in three.items():
+        with tarfile.open(tmp_path / "one.tar", "w") as archive:
+            _add(archive, name, data)
+        with joined.open("ab") as file:
+            file.write((tmp_path / "one.tar").read_bytes())
+    assert read_all(joined) == {f"{joined}#{name}": data for name, data in three.items()}
+    with joined.open("ab") as file:
+        file.write(b"what is no archive" * 99)
+    assert len(read_all(joined)) == 3
+
+
+def test_a_damaged_header_in_a_tar_is_told(tmp_path: Path, three: dict[str, bytes]) -> None:
+    shard = tmp_path / "shard.tar"
+    with tarfile.open(shard, "w") as archive:
+        for name, data in three.items():
+            _add(archive, name, data)
+    data = bytearray(shard.read_bytes())
+    header = data.index(b"b.jpg")
+    data[header : header + 512] = b"x" * 512
+    shard.write_bytes(data)
+    assert read_all(shard) == {
+        f"{shard}#a.jpg": three["a.jpg"],
+        f"{shard}#": "The archive cannot be read to its end: bad header.",
+    }
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))
+
+
+def test_parquet_structs_without_bytes_name_a_file(tmp_path: Path, three: dict[str, bytes]) -> None:
+    rows = tmp_path / "rows.parquet"
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b.jpg").write_bytes(three["b.jpg"])
+    cells = [
+        {"bytes": three["a.jpg"], "path": "absent.jpg"}, {"bytes": None, "path": "deep/b.jpg"},
+        {"bytes": None, "path": "absent.jpg"}, {"bytes": None, "path": None}, None,
+    ]  # fmt: skip
+    pq.write_table(pa.table({"image": cells}), rows)
+    assert list(read_all(rows).values()) == [
+        three["a.jpg"], three["b.jpg"], "There is no such file.", "The row holds no picture.",
+        "The row holds no picture.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.parquet", "a.tgz", "a.tar"])
+def test_pictures_are_told_from_containers_by_content(
+    name: str, tmp_path: Path, three: dict[str, bytes]
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).write_bytes(three["a.jpg"])
+    (tmp_path / "list.lst").write_text(f"folder/{name}\n")
+    expected = {str(folder / name): three["a.jpg"]}
+    for source in (folder, folder / name, f"{folder}/*", f"{folder}/a.*", tmp_path / "list.lst"):
+        assert read_all(source) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_bytes("é.jpg\r\nb.jpg\r\n".encode(encoding))
+    assert list(read_all(listed)) == [str(tmp_path / "é.jpg"), str(tmp_path / "b.jpg")]
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path, three: dict[str, bytes]) -> None:
+    for name in ("list.txt", "shard.tar", "rows.parquet"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ValueError, match=f"{name} is not a regular file"):
+            read_all(tmp_path / name)
+
+
+def test_one_missing_source_of_several_is_one_row(tmp_path: Path, three: dict[str, bytes]) -> None:
+    (tmp_path / "a.jpg").write_bytes(three["a.jpg"])
+    missing = tmp_path / "missing.jpg"
+    expected = {str(tmp_path / "a.jpg"): three["a.jpg"], str(missing): "There is no such file."}
+    assert read_all(missing, tmp_path / "a.jpg") == expected
+    with pytest.raises(ValueError, match="There is no such file or folder"):
+        read_all(missing, tmp_path / "missing-too")
+    model, out = tiny_model(tmp_path), tmp_path / "out"
+    done = run_scan(missing, tmp_path / "a.jpg", "--out", out, "--model", model, "--workers", 1)
+    assert done.returncode == 1, done.stderr
+    assert {row["path"]: row["error"] for row in read_rows(out)} == {
+        str(tmp_path / "a.jpg"): None, str(missing): "There is no such file.",
+    }  # fmt: skip
+
+
+def test_file_urls_are_decoded(tmp_path: Path, three: dict[str, bytes]) -> None:
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    (folder / "é 1%.jpg").write_bytes(three["a.jpg"])
+    url = (folder / "é 1%.jpg").as_uri()
+    assert "%20" in url
+    (tmp_path / "list.txt").write_text(f"{url}\n{url.replace('///', '//localhost/')}\n")
+    assert list(read_all(tmp_path / "list.txt").values()) == [three["a.jpg"]] * 2
+    for source in (url, folder.as_uri()):
+        assert read_all(source) == {str(folder / "é 1%.jpg"): three["a.jpg"]}
+
+
+def test_what_macos_notes_beside_a_picture_is_none(tmp_path: Path, three: dict[str, bytes]) -> None:
+    notes = b"\0\5\x16\7" + bytes(60)
+    folder, shard = tmp_path / "folder", tmp_path / "shard.tar"
+    folder.mkdir()
+    with tarfile.open(shard, "w") as archive:
+        for name, data in {"a.jpg": three["a.jpg"], "._a.jpg": notes}.items():
+            (folder / name).write_bytes(data)
+            _add(archive, name, data)
+    (folder / "._really.jpg").write_bytes(three["b.jpg"])
+    assert list(read_all(shard).values()) == [three["a.jpg"]]
+    assert sorted(read_all(folder).values()) == sorted([three["a.jpg"], three["b.jpg"]])
 
 
 def test_parquet_of_bytes_of_structs_and_of_paths(tmp_path: Path, three: dict[str, bytes]) -> None:
@@ -117,7 +262,7 @@ def test_parquet_of_bytes_of_structs_and_of_paths(tmp_path: Path, three: dict[st
 def test_names_that_are_not_utf8_survive_the_listing() -> None:
     place = os.fsdecode(b"/a/caf\xe9.jpg")
     item = Item("/a/caf\\xe9.jpg", "file", place, size=3, version="1")
-    assert from_table(to_table([item])) == [item]
+    assert table_items(items_table([item])) == [item]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from servers import Server, serving
-from unmask.model.ensemble import load_model
+from unmask.model.open import open_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOST = "http://localhost"
@@ -22,7 +22,7 @@ Clients = Callable[..., TestClient]
 def one_model() -> Iterator[None]:
     """Load the model once for all services of this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unmask.service.app.load_model", cache(load_model))
+        patch.setattr("unmask.service.app.open_model", cache(open_model))
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from conftest import Clients
 from pictures import encode, picture
 from signing import AI, CAMERA, SIGNER, identity, manifest, sign
 from unmask import Detector
-from unmask.picture.views import make_views
-from unmask.service.api.problems import KINDS, Problem
+from unmask.model.card import Band, ModelCard
+from unmask.model.onnx_model import OnnxModel
+from unmask.model.open import SHIPPED
+from unmask.service.http.bodies import BodyLimits
+from unmask.service.http.problems import KINDS, Problem
+from unmask.service.http.rates import Rates
 from unmask.service.page.words import texts
-from unmask.service.safety.bodies import BodyLimits
-from unmask.service.safety.rates import Rates
 from unmask.service.store.keys import Keys
+from unmask.verdict.verdict import FIELDS
 
 V1 = "/v1/detections"
 
@@ -73,18 +77,25 @@ def test_an_answer_has_everything(client: TestClient, picture_bytes: bytes) -> N
     assert response.headers["cache-control"] == "no-store"
 
 
-def test_views_and_the_branch_for_wholes_are_told_apart(
-    client: TestClient, picture_bytes: bytes
-) -> None:
+def test_views_are_those_of_the_library(client: TestClient, picture_bytes: bytes) -> None:
     answer = ask(client, picture_bytes)
-    detector = Detector()
-    views = make_views(detector.pixels(picture_bytes), detector.model.card.views)
-    parts = detector.model.parts(views)
+    examined = Detector().examine(picture_bytes)
+    assert answer["score"] == pytest.approx(examined.output.logit, abs=1e-4)
     logits = [view["logit"] for view in answer["views"]]
-    assert logits == pytest.approx(parts.fake_logits.tolist(), abs=1e-3)
-    branch = answer["whole_picture_logit"] or 0
-    assert branch == pytest.approx(float(parts.whole_logit), abs=1e-3)
-    assert answer["score"] == pytest.approx(np.mean(logits) + branch, abs=1e-3)
+    assert logits == pytest.approx(examined.output.view_logits.tolist(), abs=1e-4)
+    assert [view["kind"] for view in answer["views"]] == [view.kind for view in examined.shown]
+    for view, shown in zip(answer["views"], examined.shown, strict=True):
+        assert tuple(view["box"].values()) == pytest.approx(shown.box, abs=0.1)
+
+
+def test_every_field_of_a_verdict_goes_out(client: TestClient, picture_bytes: bytes) -> None:
+    answer = ask(client, picture_bytes)
+    assert set(FIELDS) - set(answer) == {"path", "error"}
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    described = schemas["DetectionOut"]["properties"]
+    assert set(described) == set(answer)
+    for name in set(FIELDS) & set(answer):
+        assert described[name]["description"] == FIELDS[name]
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +183,106 @@ def test_a_threshold_decides_instead_of_the_band(client: TestClient, picture_byt
     low = ask(client, picture_bytes, params={"threshold": 0})
     high = ask(client, picture_bytes, params={"threshold": 1})
     assert (low["verdict"], high["verdict"]) == ("fake", "real")
-    assert high["threshold"] == 1
+    assert (high["threshold"], high["forced"]) == (1, True)
     assert high["band"] == {"real_below": 1, "fake_from": 1}
+
+
+def test_a_threshold_is_compared_with_the_digits_that_are_printed(
+    client: TestClient, examples: list[Path]
+) -> None:
+    for path in examples:
+        p_fake = ask(client, path.read_bytes())["p_fake"]
+        for threshold, verdict in ((p_fake, "fake"), (p_fake + 1e-4, "real")):
+            if threshold <= 1:
+                forced = ask(client, path.read_bytes(), params={"threshold": threshold})
+                assert (forced["verdict"], forced["p_fake"]) == (verdict, p_fake)
+
+
+def test_a_prior_and_a_promise_are_those_of_the_library(
+    client: TestClient, picture_bytes: bytes
+) -> None:
+    answer = ask(client, picture_bytes, params={"prior": 0.02})
+    expected = Detector(prior=0.02).detect(picture_bytes)
+    assert (answer["p_fake"], answer["verdict"]) == (expected.p_fake, expected.verdict)
+    assert (answer["prior"], answer["promise"]) == (0.02, None)
+    unkept = client.post(V1, files=files(picture_bytes), params={"promise": 0.321})
+    assert "promises no" in check_problem(unkept, 422, "bad-field")["detail"]
+
+
+def test_settings_hold_for_requests_that_name_none(
+    client_with: Clients, picture_bytes: bytes
+) -> None:
+    client = client_with(threshold=0.0, calibration="none", prior=0.3)
+    answer = ask(client, picture_bytes)
+    assert (answer["verdict"], answer["threshold"], answer["calibration"]) == ("fake", 0, "none")
+    assert answer["prior"] == 0.3
+    # The same database: one output, read in two ways.
+    other = ask(client_with(), picture_bytes)
+    assert other["from_store"] is True
+    assert (other["threshold"], other["forced"], other["calibrated"]) == (None, False, True)
+
+
+def test_pictures_that_cannot_be_judged_say_why(client: TestClient) -> None:
+    for image, reason in (
+        (Image.new("RGB", (300, 200), "teal"), "nothing to see"),
+        (picture(60, 300), "too small"),
+    ):
+        for origin in (False, True):
+            answer = ask(client, encode(image, "PNG"))
+            assert (answer["verdict"], answer["reason"]) == ("unsure", reason)
+            assert answer["from_store"] is origin
+        page = client.get(answer["links"]["page"]).text
+        assert texts()["verdict"]["reason"][reason] in page
+
+
+def test_faces_are_those_of_the_library(client_with: Clients, examples: list[Path]) -> None:
+    (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
+    client = client_with(faces=True)
+    for calibration in (None, "none"):
+        params = {"calibration": calibration} if calibration else {}
+        answer = ask(client, path.read_bytes(), params=params)
+        expected = Detector(faces=True, calibration=calibration).detect(path).to_json()
+        assert answer["faces"] == expected["faces"]
+        assert answer["faces"][0]["p_fake"] is not None
+
+
+def test_no_picture_is_called_real_over_a_face_that_looks_made(
+    client_with: Clients, examples: list[Path], tmp_path: Path
+) -> None:
+    (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
+    card = ModelCard.read(ModelCard.path_for(SHIPPED))
+    strict = shutil.copy(SHIPPED, tmp_path / "strict.onnx")
+    all_real = Band(real_below=1, fake_from=1)
+    changed = {"face_cut": 0.0001, "bands": (all_real,)}
+    card.model_copy(update=changed).write(ModelCard.path_for(tmp_path / "strict.onnx"))
+    answer = ask(client_with(model=strict), path.read_bytes())
+    assert (answer["verdict"], answer["reason"]) == ("unsure", "a face looks made")
+    assert answer["faces"] is None
+    verdict = Detector(strict).detect(path)
+    assert (verdict.verdict, verdict.reason) == ("unsure", "a face looks made")
+
+
+def test_test_time_augmentation_is_that_of_the_library(
+    client_with: Clients, picture_bytes: bytes
+) -> None:
+    answer = ask(client_with(tta=True), picture_bytes)
+    expected = Detector(tta=True).detect(picture_bytes)
+    assert (answer["p_fake"], answer["verdict"]) == (expected.p_fake, expected.verdict)
+    # Nothing says where those views lie.
+    assert (answer["views"], answer["links"]["heatmap"]) == ([], None)
+    assert ask(client_with(), picture_bytes)["from_store"] is False
+
+
+def test_a_model_without_maps_has_no_heatmap(
+    client_with: Clients, picture_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OnnxModel, "has_maps", False)
+    client = client_with()
+    answer = ask(client, picture_bytes)
+    assert answer["links"]["heatmap"] is None
+    missing = client.get(f"{answer['links']['self']}/heatmap.png")
+    check_problem(missing, 404, "not-found")
+    assert "data-heat" not in client.get(answer["links"]["page"]).text
 
 
 def test_the_heatmap_lies_over_the_picture(client: TestClient) -> None:
@@ -190,14 +299,14 @@ def test_the_heatmap_lies_over_the_picture(client: TestClient) -> None:
 
 
 def test_the_heatmap_is_that_of_explain(client: TestClient, picture_bytes: bytes) -> None:
-    from unmask.heatmap import explain
     from unmask.service.heatmap import heatmap_png
 
     answer = ask(client, picture_bytes)
     store = client.app.state.services.store  # type: ignore[attr-defined]
-    stored = store.answer(answer["id"])
-    found = explain(Detector(), picture_bytes)
-    assert np.allclose(stored.maps[0].astype(np.float32), found.cells, rtol=1e-2, atol=1e-2)
+    stored = store.output(answer["id"])
+    found = Detector().examine(picture_bytes).mapped_output
+    assert found.maps is not None
+    assert np.allclose(stored.output.maps, found.maps, rtol=1e-2, atol=1e-2)
     assert heatmap_png(stored, Detector().model.card, "fake", 64)
 
 

@@ -210,7 +210,8 @@ def test_a_wrong_file_is_told_in_a_sentence(opened: Open, photo: Any, tmp_path: 
     page.wait_for_function("() => document.querySelectorAll('.work--failed').length === 2")
     told = page.locator(".work--failed [data-state]").all_inner_texts()
     assert told == [
-        "This is not a picture in a format that unmask reads.",
+        "This is not a picture but a text file; unmask reads JPEG, PNG, WebP, GIF, BMP, TIFF, "
+        "AVIF, HEIC and the JPEG in camera raws.",
         "This file is larger than the limit of 2 MB.",
     ]
     page.locator(".work--failed").first.get_by_role("button", name="Dismiss").click()

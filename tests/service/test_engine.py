@@ -13,28 +13,31 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
 
 from pictures import encode, picture
 from servers import Server
-from unmask.model.calibration import sigmoid
-from unmask.model.card import ModelCard, ModelError
-from unmask.model.onnx_model import SHIPPED, Model
-from unmask.picture.decode import DEFAULT_LIMITS, Limits, decode
+from unmask.detector.detector import Detector
+from unmask.detector.settings import DetectorSettings
+from unmask.model.card import ModelCard
+from unmask.model.open import SHIPPED
+from unmask.picture.decode import Limits, decode
 from unmask.picture.errors import PictureError, PictureTooLargeError
-from unmask.picture.views import ViewPlan, make_views
+from unmask.picture.views import ViewPlan, cut_views
+from unmask.service.engine import decode_worker
 from unmask.service.engine.batcher import Batcher
 from unmask.service.engine.decoders import Decoders
-from unmask.service.engine.engine import Engine, QueueFullError
-from unmask.service.engine.reading import pool, read
+from unmask.service.engine.picture_engine import PictureEngine, QueueFullError
 from unmask.service.settings import Settings
 
 pillow_heif.register_heif_opener()
 CARD = ModelCard.read(ModelCard.path_for(SHIPPED))
-PLAN = ViewPlan(size=64, crops=2)
+PLANS = {
+    "whole": ViewPlan(size=96, whole="squeezed", crops=0),
+    "crops": ViewPlan(size=64, whole=None, crops=2, scales=(0.75,), flips=True),
+}
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -55,65 +58,6 @@ def test_the_server_answers_as_the_command_line_does(
         (answer,) = server.post((path.name, path.read_bytes())).json["detections"]
         assert {name: answer[name] for name in fields} == {name: row[name] for name in fields}
         assert answer["name"] == path.name
-
-
-def test_pooling_is_that_of_the_model_to_the_bit() -> None:
-    model = Model()
-    plan = model.card.views
-    batch = [make_views(decode(encode(picture(300, 400, seed))), plan) for seed in range(3)]
-    fake, category = model.answer(batch)
-    for place, views in enumerate(batch):
-        one_fake, one_category = model(views)
-        assert pool(one_fake) == fake[place]
-        assert (pool(one_category) == category[place]).all()
-
-
-# Reading
-
-
-FAKE = np.array([2.5, 1.0, 3.1], dtype=np.float32)
-CATEGORY = np.array([[9, 0, 0]] * 3, dtype=np.float32)
-
-
-def test_uncalibrated_is_the_networks_own_probability() -> None:
-    reading = read(CARD, FAKE, CATEGORY, "none")
-    assert reading.p_fake == pytest.approx(float(sigmoid(np.array(2.2))), abs=1e-6)
-
-
-@pytest.mark.parametrize("logit", [-9.0, -3.0, -1.0, 0.5, 2.0, 4.0, 9.0])
-def test_a_picture_is_called_the_same_under_every_calibration(logit: float) -> None:
-    names = ("platt", "temperature", "beta", "isotonic", "none")
-    fake = np.full(3, logit, dtype=np.float32)
-    readings = [read(CARD, fake, CATEGORY, name) for name in names]
-    assert len({reading.verdict for reading in readings}) == 1
-    assert read(CARD, fake, CATEGORY).verdict == readings[0].verdict
-    for reading in readings:
-        if reading.verdict == "fake":
-            assert reading.p_fake >= reading.fake_from - 1e-9
-        if reading.verdict == "real":
-            assert reading.p_fake <= reading.real_below + 1e-9
-
-
-def test_a_threshold_leaves_nothing_unsure() -> None:
-    p = read(CARD, FAKE, CATEGORY).p_fake
-    assert read(CARD, FAKE, CATEGORY, threshold=p).verdict == "fake"
-    assert read(CARD, FAKE, CATEGORY, threshold=p + 1e-6).verdict == "real"
-
-
-def test_a_calibration_that_the_card_lacks_is_an_error() -> None:
-    bare = CARD.model_copy(update={"alternatives": {}})
-    with pytest.raises(ModelError, match="no isotonic calibration"):
-        read(bare, FAKE, CATEGORY, "isotonic")
-
-
-def test_a_model_without_categories_says_other() -> None:
-    bare = CARD.model_copy(update={"categories": ()})
-    reading = read(bare, FAKE, np.zeros((3, 0), dtype=np.float32))
-    assert (reading.category, reading.category_confidence) == ("other", 0)
-
-
-def test_low_category_confidence_is_other() -> None:
-    assert read(CARD, FAKE, np.zeros((3, 3), dtype=np.float32)).category == "other"
 
 
 # The batcher
@@ -188,12 +132,16 @@ def test_who_gives_up_is_not_computed_and_breaks_nothing() -> None:
 def with_decoders(
     test: Callable[[Decoders], Coroutine[Any, Any, None]],
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    given: DetectorSettings | None = None,
     seconds: float = 20,
     memory_mb: int = 1024,
 ) -> None:
     async def work() -> None:
-        decoders = Decoders(PLAN, limits, count=1, seconds=seconds, memory_mb=memory_mb)
+        settings = given or DetectorSettings()
+        decoders = Decoders(
+            CARD, PLANS, settings, count=1, seconds=seconds, memory_mb=memory_mb,
+            finds_faces=settings.faces,
+        )  # fmt: skip
         await decoders.start()
         try:
             await test(decoders)
@@ -214,13 +162,56 @@ def test_views_are_those_of_the_library_and_a_preview_has_no_metadata() -> None:
     async def test(decoders: Decoders) -> None:
         decoded = await decoders.decode(data, preview=True)
         assert (decoded.width, decoded.height) == (1500, 900)
-        assert (decoded.views == make_views(decode(data), PLAN)).all()
+        expected = cut_views(decode(data), PLANS)
+        assert list(decoded.views) == list(expected)
+        assert all((decoded.views[name] == expected[name]).all() for name in PLANS)
         assert decoded.preview.startswith(b"RIFF")
         assert b"SECRET" not in decoded.preview
         assert b"EXIF" not in decoded.preview
         assert not (await decoders.decode(data)).preview
 
     with_decoders(test)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (40, 30), (30, 2000), (2000, 90), (2000, 20)])
+def test_a_picture_may_have_any_number_of_views(shape: tuple[int, int]) -> None:
+    data = encode(picture(*shape), "PNG")
+
+    async def test(decoders: Decoders) -> None:
+        views = (await decoders.decode(data)).views
+        expected = cut_views(decode(data), PLANS)
+        assert all((views[name] == expected[name]).all() for name in PLANS)
+
+    with_decoders(test)
+
+
+def test_faces_are_found_and_cut_as_the_library_does(examples: list[Path]) -> None:
+    (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
+    expected = Detector(faces=True).examine(path)._cut_faces
+    assert expected is not None
+    assert expected.views
+
+    async def test(decoders: Decoders) -> None:
+        found = (await decoders.decode(path.read_bytes())).faces
+        assert found.faces == expected.faces
+        assert list(found.views) == list(expected.views)
+        for place, views in expected.views.items():
+            assert all((found.views[place][name] == views[name]).all() for name in views)
+
+    with_decoders(test, given=DetectorSettings(faces=True))
+
+
+def test_a_long_list_of_trusted_signers_reaches_the_process() -> None:
+    """It is longer than one argument of a command may be, and shown to nobody."""
+    trust = "-----BEGIN CERTIFICATE-----" + "x" * 400_000
+
+    async def test(decoders: Decoders) -> None:
+        assert (await decoders.decode(GOOD)).width == 200
+        (process,) = decoders._alive
+        told = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+        assert told[1:-1] == [b"-m", b"unmask.service.engine.decode_worker"]
+
+    with_decoders(test, given=DetectorSettings(trust=trust))
 
 
 def test_a_picture_that_takes_too_long_costs_its_process_and_nothing_else() -> None:
@@ -262,32 +253,64 @@ def test_a_process_that_dies_is_replaced() -> None:
     with_decoders(test)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"not a frame at all", b"\0\0\0\0\2xx", b"\0\xff\xff\xff\xff",
-        b"\0\0\0\0\x10" + bytes(16), b"\0\0\0\0\x12" + bytes(11) + b"\2\0\0\0\2{}",
-    ],
-    ids=["noise", "short", "endless", "no views", "no findings"],
-)  # fmt: skip
-def test_a_process_that_lies_is_not_believed(answer: bytes) -> None:
-    """As one would that a picture has taken over."""
+def answer_of(notes: bytes, views: int, width: int = 200, height: int = 100) -> bytes:
+    """Return the answer of a decoding process, as it could be or not."""
+    body = decode_worker.SHAPE.pack(width, height, len(notes)) + notes + bytes(views)
+    return decode_worker.ANSWER.pack(decode_worker.OK, len(body)) + body
 
-    async def work() -> None:
-        decoders = Decoders(PLAN, DEFAULT_LIMITS, count=1, seconds=20, memory_mb=1024)
+
+NOTES = b'{"plain":false,"evidence":[],"faces":[%s]}'
+FACE = b'{"box":[0,0,1,1],"score":0.5,"views":%s}'
+VIEWS = 96 * 96 * 3 + 8 * 64 * 64 * 3
+OF_A_FACE = 3 * 224 * 224 * 3
+TRUE = answer_of(NOTES % (FACE % b"[1,2]"), VIEWS + OF_A_FACE)
+
+
+def answered(answer: bytes) -> Any:
+    """Decode a picture in a process that gives this answer."""
+
+    async def work() -> Any:
+        decoders = Decoders(CARD, PLANS, DetectorSettings(), count=1, seconds=20, memory_mb=1024)
         liar = (
-            "import sys, time; out = sys.stdout.buffer; out.write(b'*'); out.flush(); "
-            f"sys.stdin.buffer.read(5); out.write({answer!r}); out.flush(); time.sleep(0.5)"
+            "import sys, time; out, source = sys.stdout.buffer, sys.stdin.buffer; "
+            "source.read(int.from_bytes(source.read(4))); out.write(b'*'); out.flush(); "
+            f"source.read(5); out.write({answer[:200]!r} + bytes({len(answer[200:])})); "
+            "out.flush(); time.sleep(0.5)"
         )
         decoders._command = [sys.executable, "-c", liar]
         await decoders.start()
         try:
-            with pytest.raises(PictureError, match="broke its decoder"):
-                await decoders.decode(GOOD)
+            return await decoders.decode(GOOD)
         finally:
             await decoders.close()
 
-    run(work())
+    return run(work())
+
+
+def test_a_process_that_keeps_to_its_frames_is_believed() -> None:
+    decoded = answered(TRUE)
+    assert (decoded.width, len(decoded.faces.views)) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"not a frame at all", b"\0\0\0\0\2xx", b"\0\xff\xff\xff\xff",
+        answer_of(b"", VIEWS), answer_of(b"{}", VIEWS), answer_of(NOTES % b"", VIEWS - 1),
+        answer_of(NOTES % b"", VIEWS, 10_000, 10_000), answer_of(NOTES % b"", VIEWS, 0, 100),
+        answer_of(NOTES % (FACE % b"[0,2]"), VIEWS + OF_A_FACE),
+        answer_of(NOTES % (FACE % b"[1]"), VIEWS + OF_A_FACE),
+        answer_of(NOTES % (FACE % b"[1,9999999]"), VIEWS + OF_A_FACE),
+        answer_of(NOTES % b",".join([FACE % b"[1,2]"] * 9), VIEWS + 9 * OF_A_FACE),
+    ],
+    ids=["noise", "short", "endless", "no notes", "other notes", "too few views", "too large",
+         "no picture", "a face without views", "a face without crops", "a face of many views",
+         "many faces"],
+)  # fmt: skip
+def test_a_process_that_lies_is_not_believed(answer: bytes) -> None:
+    """As one would that a picture has taken over."""
+    with pytest.raises(PictureError, match="broke its decoder"):
+        answered(answer)
 
 
 def test_limits_on_bytes_and_pixels_are_told_apart_from_damage() -> None:
@@ -298,11 +321,11 @@ def test_limits_on_bytes_and_pixels_are_told_apart_from_damage() -> None:
             await decoders.decode(b"text")
         assert not isinstance(problem.value, PictureTooLargeError)
 
-    with_decoders(test, limits=Limits(max_pixels=100_000))
+    with_decoders(test, given=DetectorSettings(limits=Limits(max_pixels=100_000)))
 
 
 def test_places_are_held_all_or_none(tmp_path: Path) -> None:
-    engine = Engine(Model(), Settings(data_dir=tmp_path, queue=4))
+    engine = PictureEngine(Detector(), Settings(data_dir=tmp_path, queue=4))
     with engine.places(3):
         with pytest.raises(QueueFullError), engine.places(2):
             pass

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from conftest import Clients
 from pictures import encode, picture
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 from unmask.service.page.words import HERE, gauge_words, percent, texts
 
 PAGES = ("/", "/history", "/about", "/docs", "/key")
@@ -58,6 +58,7 @@ def test_every_string_is_used_and_every_place_is_filled(client: TestClient) -> N
         by_value = leaf[0] in ("category", "calibration") or leaf[1:2] in (
             ("items",),
             ("decided_by",),
+            ("reason",),
         )
         assert by_value or re.search(rf"\b{name}\b", code), ".".join(leaf)
     for path in PAGES:
@@ -145,10 +146,12 @@ def test_percents_never_claim_certainty() -> None:
 
 
 def test_the_gauge_is_put_in_words() -> None:
-    detection = {"p_fake": 0.5, "band": {"real_below": 0.2, "fake_from": 0.9}}
+    detection = {"p_fake": 0.5, "band": {"real_below": 0.2, "fake_from": 0.9}, "forced": False}
     assert "Below 20 % we say real, from 90 % on fake" in gauge_words(detection)
-    forced = {"p_fake": 0.5, "band": {"real_below": 0.4, "fake_from": 0.4}}
-    assert "unsure" not in gauge_words(forced)
+    # A band without width is no threshold: a card may have it.
+    narrow = detection | {"band": {"real_below": 0.4, "fake_from": 0.4}}
+    assert "unsure" in gauge_words(narrow)
+    assert "unsure" not in gauge_words(narrow | {"forced": True})
 
 
 def test_static_files_are_there_and_nothing_beside_them(client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 import shutil
@@ -25,19 +26,30 @@ from starlette.testclient import TestClient
 
 from conftest import HOST
 from pictures import encode, picture
+from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
+from unmask.model.card import ModelCard
+from unmask.model.model import ModelOutput
+from unmask.model.open import SHIPPED
+from unmask.picture.decode import Limits
 from unmask.service.app import create_app
-from unmask.service.engine.engine import Answer
 from unmask.service.settings import Settings
-from unmask.service.store.answers import answerer, pack, unpack
 from unmask.service.store.database import DatabaseError, migrate, open_database
 from unmask.service.store.keys import Keys
-from unmask.service.store.pictures import Pictures
+from unmask.service.store.outputs import (
+    StoredFace,
+    StoredOutput,
+    output_key,
+    pack,
+    unpack,
+    video_key,
+)
+from unmask.service.store.pictures import PictureFolder
 from unmask.service.store.retention import forget
-from unmask.service.store.store import New, Store
+from unmask.service.store.store import NewDetection, Store
 from unmask.service.store.tables import AnswerRow, Base
 
-MODEL = "f" * 64
+KEY = "f" * 64
 FINDING = Finding("exif.camera", "EXIF", "camera", "weak", "A camera: Ä.", {"make": "Canon"})
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
 
@@ -96,20 +108,22 @@ def database(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def store(database: Database) -> Store:
-    return Store(database, MODEL)
+    return Store(database, KEY)
 
 
-def answer(seed: int = 0) -> Answer:
+def stored(seed: int = 0) -> StoredOutput:
     rng = np.random.default_rng(seed)
-    return Answer(
-        640, 480, rng.normal(size=3).astype(np.float32), rng.normal(size=(3, 3)).astype(np.float32),
-        rng.normal(size=(4, 3, 7, 7)).astype(np.float16),
+    output = ModelOutput(
+        float(rng.normal()), rng.normal(size=3).astype(np.float32),
+        rng.normal(size=5).astype(np.float32),
+        maps=rng.normal(size=(4, 5, 7, 7)).astype(np.float16).astype(np.float32),
     )  # fmt: skip
+    return StoredOutput(640, 480, output)
 
 
-def new(name: str = "photo.jpg", seed: int = 0, verdict: str = "real") -> New:
+def new(name: str = "photo.jpg", seed: int = 0, verdict: str = "real") -> NewDetection:
     result = {"verdict": verdict, "category": "other", "p_fake": 0.25, "sha256": f"{seed:064x}"}
-    return New(name, f"{seed:064x}", answer(seed), result)
+    return NewDetection(name, f"{seed:064x}", stored(seed), result)
 
 
 def answers_in(database: Database) -> int:
@@ -117,43 +131,65 @@ def answers_in(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(AnswerRow)) or 0
 
 
-def test_answers_of_other_models_and_settings_have_other_names() -> None:
-    names = [answerer("m"), answerer("n"), answerer("m", "no provenance"), answerer("m", "PEM")]
-    assert len(set(names)) == 4
-    assert {len(name) for name in names} == {64}
+def test_outputs_of_other_models_and_settings_have_other_keys() -> None:
+    card = ModelCard.read(ModelCard.path_for(SHIPPED))
+    other = card.model_copy(update={"sha256": "0" * 64})
+    settings = [
+        DetectorSettings(), DetectorSettings(tta=True), DetectorSettings(provenance=False),
+        DetectorSettings(trust="PEM"), DetectorSettings(faces=True),
+    ]  # fmt: skip
+    keys = {output_key(one, chosen) for one in (card, other) for chosen in settings}
+    assert len(keys) == 10
+    assert {len(key) for key in keys} == {64}
+    # A picture's output is read anew; a video's verdict is what is stored.
+    read = DetectorSettings(threshold=0.3, calibration="none", limits=Limits(9, 9), device="cpu")
+    assert output_key(card, read) in keys
+    assert video_key(card, read, "uniform") != video_key(card, DetectorSettings(), "uniform")
+    assert video_key(card, read, "uniform") != video_key(card, read, "every")
+    calibrated = card.model_copy(update={"calibration": card.alternatives["platt"]})
+    assert video_key(calibrated, read, "every") != video_key(card, read, "every")
 
 
-def test_an_answer_survives_packing() -> None:
-    before = answer()
+def test_an_output_survives_packing() -> None:
+    before = stored()
     after = unpack(pack(before))
+    assert after is not None
     assert (after.width, after.height) == (640, 480)
-    for name in ("fake_logits", "category_logits", "maps"):
-        assert (getattr(after, name) == getattr(before, name)).all()
-    assert after.branch is None
-    branch = np.array([1.5, 0, 0], dtype=np.float32)
-    full = replace(before, branch=branch, evidence=(FINDING,))
-    assert unpack(pack(full)).branch.tolist() == branch.tolist()
-    assert unpack(pack(full)).evidence == (FINDING,)
-    bare = Answer(1, 2, before.fake_logits, before.category_logits, None)
-    assert unpack(pack(bare)).maps is None
+    assert after.output.logit == before.output.logit
+    for name in ("category_logits", "view_logits", "maps"):
+        assert (getattr(after.output, name) == getattr(before.output, name)).all()
+        assert getattr(after.output, name).dtype == np.float32
+    assert (after.output.graphic_logit, after.plain, after.faces) == (None, False, ())
+    faces = (StoredFace((1, 2, 30, 40), 0.75, -1.25), StoredFace((5, 6, 7, 8), 0.5))
+    output = replace(before.output, graphic_logit=-2.5, maps=None)
+    full = unpack(pack(StoredOutput(9, 8, output, True, (FINDING,), faces)))
+    assert full is not None
+    assert (full.output.graphic_logit, full.output.maps) == (-2.5, None)
+    assert (full.plain, full.evidence, full.faces) == (True, (FINDING,), faces)
+
+
+def test_what_an_earlier_version_stored_is_not_misread() -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, size=np.array([1, 2]), fake=np.zeros(3))
+    assert unpack(buffer.getvalue()) is None
 
 
 def test_what_is_added_is_found_again(store: Store) -> None:
     (added,) = store.add("me", [new("ünï — 📷.jpg")])
     assert store.get(added.id) == added
-    found = store.answers(["0" * 64, "1" * 64])
+    found = store.outputs(["0" * 64, "1" * 64])
     assert list(found) == ["0" * 64]
-    assert (found["0" * 64].fake_logits == answer().fake_logits).all()
-    stored = store.answer(added.id)
-    assert stored is not None
-    assert (stored.maps == answer().maps).all()
+    assert found["0" * 64].output.logit == stored().output.logit
+    one = store.output(added.id)
+    assert one is not None
+    assert (one.output.maps == stored().output.maps).all()
 
 
 @pytest.mark.parametrize("id", ["", "x", "0" * 32, "0" * 31 + "\0", "' OR 1=1 --", "z" * 32])
 def test_ids_that_nobody_has_find_nothing(store: Store, id: str) -> None:
     store.add("me", [new()])
     assert store.get(id) is None
-    assert store.answer(id) is None
+    assert store.output(id) is None
     with pytest.raises(KeyError):
         store.delete("me", id)
 
@@ -171,7 +207,7 @@ def test_the_same_bytes_share_an_answer_until_the_last_is_deleted(
 
 def test_another_model_answers_anew(store: Store, database: Database) -> None:
     store.add("me", [new()])
-    assert Store(database, "e" * 64).answers(["0" * 64]) == {}
+    assert Store(database, "e" * 64).outputs(["0" * 64]) == {}
 
 
 def test_nobody_deletes_what_is_anothers(store: Store) -> None:
@@ -215,7 +251,7 @@ def test_verdicts_can_be_chosen(store: Store) -> None:
 def test_old_results_and_pictures_are_forgotten(
     store: Store, database: Database, tmp_path: Path
 ) -> None:
-    pictures = Pictures(tmp_path / "pictures")
+    pictures = PictureFolder(tmp_path / "pictures")
     (old,) = store.add("me", [new(seed=1)])
     (young,) = store.add("me", [new(seed=2)])
     for seed in (1, 2, 3):
@@ -323,4 +359,4 @@ def test_a_database_that_cannot_be_used_is_one_sentence(url: str) -> None:
 @pytest.mark.parametrize("name", ["../x", "", "0" * 63, "/etc/passwd", "G" * 64])
 def test_pictures_have_no_names_but_hashes(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="SHA-256"):
-        Pictures(tmp_path).keep(name, b"")
+        PictureFolder(tmp_path).keep(name, b"")

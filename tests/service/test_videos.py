@@ -7,6 +7,7 @@ import base64
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from starlette.testclient import TestClient
 from clips import clip, frames, sound
 from conftest import HOST, Clients
 from pictures import encode, picture
-from signing import AI, manifest, sign
+from servers import Server
+from signing import AI, identity, manifest, sign
 from test_api import check_problem
+from unmask.detector.settings import DetectorSettings
 from unmask.picture.errors import PictureError
 from unmask.service.engine import video_worker
-from unmask.service.engine.engine import QueueFullError
-from unmask.service.engine.videos import Videos, _answer
+from unmask.service.engine.picture_engine import QueueFullError
+from unmask.service.engine.video_engine import VideoEngine, _read_answer
 from unmask.service.page.words import texts
 from unmask.service.settings import Settings
 from unmask.video.detector import VideoDetector
@@ -49,11 +52,19 @@ def first(client: TestClient) -> dict[str, Any]:
 
 def test_the_answer_is_that_of_the_command_line(first: dict[str, Any]) -> None:
     expected = VideoDetector().detect(CLIP).to_json()
+    assert set(expected) - set(first) == {"path", "error"}
     for field in ("verdict", "p_fake", "interval", "duration", "codec", "segments", "timeline",
                   "faces", "notes", "evidence", "decided_by"):  # fmt: skip
         assert first[field] == expected[field], field
     assert first["from_store"] is False
     assert first["category"] == "video"
+
+
+def test_a_real_server_hands_the_file_on(server: Server, first: dict[str, Any]) -> None:
+    """Its event loop is another one than that of the other tests."""
+    answer = server.post(("clip.mp4", CLIP), path=V1)
+    assert answer.status == 201, answer.body
+    assert answer.json["timeline"] == first["timeline"]
 
 
 def test_pictures_of_moments_go_out_once_and_are_not_kept(
@@ -101,6 +112,21 @@ def test_a_video_is_in_the_history_until_it_is_deleted(client_with: Clients) -> 
     check_problem(client.get(video["links"]["self"]), 404, "not-found")
     check_problem(client.get(video["links"]["timeline_png"]), 404, "not-found")
     assert ask(client)["from_store"] is False
+
+
+def test_settings_reach_the_process_that_judges(client_with: Clients, tmp_path: Path) -> None:
+    signed = sign(CLIP, manifest(AI), "video/mp4")
+    # Longer than one argument of a command may be.
+    trusted = tmp_path / "roots.pem"
+    trusted.write_text(identity("Somebody Else").root * 200)
+    strange = ask(client_with(trust=trusted), signed)
+    assert strange["decided_by"] != "credential"
+    client = client_with(threshold=0, calibration="none", provenance=False)
+    answer = ask(client, signed)
+    assert answer["from_store"] is False
+    assert (answer["verdict"], answer["decided_by"], answer["evidence"]) == ("fake", "pixels", [])
+    assert (answer["forced"], answer["calibrated"], answer["threshold"]) == (True, False, 0)
+    assert answer["band"] == {"real_below": 0, "fake_from": 0}
 
 
 def test_a_signed_video_decides(client: TestClient) -> None:
@@ -178,7 +204,7 @@ def test_a_video_that_needs_too_much_memory_costs_one_sentence(client_with: Clie
 
 
 def test_places_run_out() -> None:
-    videos = Videos(Settings(video_queue=1))
+    videos = VideoEngine(Settings(video_queue=1), DetectorSettings())
     with videos.place(), pytest.raises(QueueFullError), videos.place():
         pass
     with videos.place():
@@ -195,15 +221,11 @@ def test_a_full_queue_says_when_to_come_back(client_with: Clients) -> None:
 
 
 def answered(data: bytes) -> Any:
-    class Process:
-        stdout: asyncio.StreamReader
-
     async def work() -> Any:
-        process = Process()
-        process.stdout = asyncio.StreamReader()
-        process.stdout.feed_data(data)
-        process.stdout.feed_eof()
-        return await _answer(process)  # type: ignore[arg-type]
+        source = asyncio.StreamReader()
+        source.feed_data(data)
+        source.feed_eof()
+        return await _read_answer(source)
 
     return asyncio.run(work())
 

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from clips import clip, frames, sound, turned, webp
+from clips import clip, covered, frames, sound, turned, webp
 from fuzzing import mutate
 from pictures import encode, picture
 from signing import AI, manifest, sign
+from toy_models import CARD, BrightIsFake, LeftIsFake
 from unmask import Detector, PictureError
 from unmask.cli import app
-from unmask.model.onnx_model import Answer, Model
-from unmask.picture.views import Views
+from unmask.picture.decode import Limits
 from unmask.video.detector import VideoDetector
+from unmask.video.frames import VideoLimits
 from unmask.video.pool import POOLS, find_segments, pooled_interval, smooth
-from unmask.video.read import VideoLimits, read_video
+from unmask.video.read import read_video
 from unmask.video.sample import SamplingPlan, sample
 from unmask.video.track import Tracker, iou
+from unmask.video.verdict import FIELDS
 
 pytest.importorskip("av")
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+PORTRAIT = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
 
 
 @pytest.fixture(scope="module")
 def detector() -> VideoDetector:
-    return VideoDetector(Detector())
+    return VideoDetector()
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "webm", "mkv", "gif", "apng", "avi", "webp"])
@@ -59,6 +65,46 @@ def test_a_phone_s_turn_is_applied() -> None:
     # A quarter turn clockwise takes the left upper corner to the right.
     assert upright[:20, -20:].mean() > 200
     assert upright[:20, :20].mean() < 50
+
+
+def test_pixels_that_are_not_square_are_shown_as_a_player_shows_them() -> None:
+    half = np.zeros((64, 96, 3), np.uint8)
+    half[:, :48] = 255
+    (wide,) = list(read_video(clip([half], aspect=Fraction(2))).frames)
+    assert wide.pixels().shape == (64, 192, 3)
+    assert wide.pixels()[:, :80].mean() > 200
+    (tall,) = list(read_video(clip([half], aspect=Fraction(1, 2))).frames)
+    assert tall.pixels().shape == (128, 96, 3)
+    (turn,) = list(read_video(turned(clip([half], aspect=Fraction(2)))).frames)
+    assert turn.pixels().shape == (192, 64, 3)
+    # However many pixels that makes, there are no more than may be.
+    most = VideoLimits(max_pixels=9000)
+    (small,) = list(read_video(clip([half], aspect=Fraction(2)), most).frames)
+    height, width = small.pixels().shape[:2]
+    assert width / height == pytest.approx(3, rel=0.05)
+    assert height * width <= 1.05 * most.max_pixels
+    video = VideoDetector(Detector(BrightIsFake())).detect(clip([half] * 8, aspect=Fraction(2)))
+    assert (video.width, video.height) == (192, 64)
+
+
+def test_a_cover_is_no_film() -> None:
+    film = frames(12, seed=1)
+    shown = list(read_video(covered(clip(film, "mp4"))).frames)
+    assert len(shown) == 12
+    assert shown[0].pixels().shape == film[0].shape
+    with pytest.raises(PictureError, match="sound only"):
+        read_video(covered(sound()))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("21-video/fake-cover-first.mp4", (240, 320)), ("39-misc/sar.mp4", (448, 448))],
+)
+def test_cases_of_covers_and_of_oblong_pixels(name: str, size: tuple[int, int]) -> None:
+    path = CASES / name
+    if not path.exists():
+        pytest.skip("the cases are not here")
+    assert next(iter(read_video(path).frames)).pixels().shape[:2] == size
 
 
 @pytest.mark.parametrize(
@@ -140,7 +186,7 @@ def test_limits_stop_the_work_and_say_so() -> None:
 
 
 def test_damaged_videos_end_in_frames_or_a_sentence() -> None:
-    # benchmarks/fuzz.py runs more of these.
+    # bench/fuzz.py runs more of these.
     rng = np.random.default_rng(5)
     files = [clip(frames(6), suffix) for suffix in ("mp4", "webm", "mkv", "gif")]
     for number in range(60):
@@ -230,31 +276,104 @@ def test_a_video_s_verdict_has_all_its_parts(detector: VideoDetector, tmp_path: 
     assert detector.detect(path.read_bytes()).p_fake == found.p_fake
     row = json.loads(json.dumps(found.to_json()))
     assert len(row["timeline"]) == 8
-
-
-class Glare(Model):
-    """Takes bright views for fakes."""
-
-    def __call__(self, views: Views, counts: Sequence[int] | None = None) -> Answer:
-        bright = views.mean(axis=(1, 2, 3)) > 128
-        return np.where(bright, 5, -5).astype(np.float32), np.zeros((len(views), 3), np.float32)
+    assert list(row) == list(FIELDS)
+    assert "timeline" not in found.to_json(timeline=False)
 
 
 def test_a_fake_stretch_keeps_a_video_from_being_called_real() -> None:
-    dark, bright = (np.full((64, 96, 3), grey, np.uint8) for grey in (20, 230))
-    detector = VideoDetector(Detector(Glare()), plan=SamplingPlan("every"), faces=False)
+    rough = np.random.default_rng(0).integers(0, 25, (64, 96, 3), dtype=np.uint8)
+    dark, bright = rough + np.uint8(20), rough + np.uint8(200)
+    detector = VideoDetector(Detector(BrightIsFake()), plan=SamplingPlan("every"))
     assert detector.detect(clip([dark] * 20)).verdict == "real"
     found = detector.detect(clip([dark] * 9 + [bright] * 2 + [dark] * 9))
-    assert (found.p_fake or 1) < detector.detector.real_below
+    assert (found.p_fake or 1) < detector.detector.scale.band.real_below
     assert found.verdict == "unsure"
     assert any("stretch" in note for note in found.notes)
+    assert found.reason == "a stretch looks made"
     # One frame alone is no stretch, and a threshold leaves nothing unsure.
     one = detector.detect(clip([dark] * 9 + [bright] + [dark] * 10))
     assert (one.verdict, one.notes) == ("real", ())
-    forced = VideoDetector(
-        Detector(Glare(), threshold=0.5), plan=SamplingPlan("every"), faces=False
-    )
+    forced = VideoDetector(Detector(BrightIsFake(), threshold=0.5), plan=SamplingPlan("every"))
     assert forced.detect(clip([dark] * 9 + [bright] * 2 + [dark] * 9)).verdict == "real"
+
+
+def test_all_of_the_detector_s_settings_are_heeded() -> None:
+    left = np.zeros((64, 96, 3), np.uint8)
+    left[:, :48] = 200
+    data = clip([left] * 8)
+    plain, augmented = (
+        VideoDetector(Detector(LeftIsFake(), tta=tta)).detect(data) for tta in (False, True)
+    )
+    assert (plain.p_fake, plain.verdict) == (0.9526, "fake")
+    # As one picture: half of its views are mirrored, and speak for the contrary.
+    frame = next(iter(read_video(data).frames)).pixels()
+    assert augmented.p_fake == Detector(LeftIsFake(), tta=True).detect(frame).p_fake == 0.2689
+    assert augmented.verdict == "real"
+    forced = VideoDetector(Detector(LeftIsFake(), threshold=0.9526)).detect(data)
+    assert forced.verdict == "fake"
+    assert VideoDetector(Detector(LeftIsFake(), threshold=0.9527)).detect(data).verdict == "real"
+    with pytest.raises(PictureError, match="megapixels"):
+        VideoDetector(Detector(LeftIsFake(), limits=Limits(max_pixels=1000))).detect(data)
+
+
+def test_a_calibration_changes_what_is_shown_and_no_verdict() -> None:
+    data = clip(frames(20, seed=3))
+    own, raw = (VideoDetector(Detector(calibration=name)).detect(data) for name in (None, "none"))  # type: ignore[arg-type]
+    assert own.verdict == raw.verdict
+    assert own.p_fake != raw.p_fake
+    assert [(one.start, one.end) for one in own.segments] == [
+        (one.start, one.end) for one in raw.segments
+    ]
+
+
+def test_faces_are_followed_where_they_are_looked_for() -> None:
+    with Image.open(PORTRAIT) as image:
+        face = np.asarray(image.convert("RGB").resize((240, 240)))
+    data = clip([face] * 8)
+    with_faces, without = (
+        VideoDetector(Detector(faces=faces)).detect(data) for faces in (True, False)
+    )
+    (track,) = with_faces.tracks
+    assert len(track.times) == with_faces.frames_judged
+    assert without.tracks == ()
+    assert with_faces.p_fake == without.p_fake
+
+
+def test_a_made_face_keeps_a_video_from_being_called_real() -> None:
+    class SmallIsFake(BrightIsFake):
+        """Calls pictures real, and the faces cut out of them fake."""
+
+        card = CARD.model_copy(update={"face_cut": 0.9})
+
+        def answer(self, pictures, *, maps=False):  # type: ignore[no-untyped-def]
+            outputs = super().answer(pictures, maps=maps)
+            # Frames come a few at a time, faces of one frame by themselves.
+            logit = 5.0 if len(pictures) == 1 else -5.0
+            return [replace(output, logit=logit) for output in outputs]
+
+    with Image.open(PORTRAIT) as image:
+        face = np.asarray(image.convert("RGB").resize((240, 240)))
+    data = clip([face] * 8)
+    plan = SamplingPlan("every")
+    for faces in (True, False):
+        found = VideoDetector(Detector(SmallIsFake(), faces=faces), plan=plan).detect(data)
+        assert (found.verdict, found.reason) == ("unsure", "a face looks made")
+        assert bool(found.tracks) == faces
+
+
+def test_a_video_that_shows_nothing_is_not_judged() -> None:
+    found = VideoDetector(Detector(BrightIsFake())).detect(
+        clip([np.full((64, 96, 3), 9, np.uint8)] * 8)
+    )
+    assert (found.verdict, found.reason) == ("unsure", "nothing to see")
+    assert found.to_json()["reason"] == "nothing to see"
+
+
+def test_a_video_of_which_nothing_may_be_judged_is_one_sentence() -> None:
+    with pytest.raises(PictureError, match="No frame"):
+        VideoDetector(Detector(BrightIsFake()), limits=VideoLimits(max_time=0)).detect(
+            clip(frames(8))
+        )
 
 
 def test_a_signed_video_decides_and_a_prompt_tips(detector: VideoDetector, tmp_path: Path) -> None:
@@ -290,6 +409,15 @@ def test_the_command_writes_timeline_plot_and_moments(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == json.loads((out / "timeline.json").read_text())["frames_judged"]
     assert (out / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    done = CliRunner().invoke(app, ["video", str(path), "--out", str(path)])
+    assert (done.exit_code, "would overwrite an input" in done.output) == (2, True)
+    options = ["--calibration", "none", "--device", "cpu", "--no-provenance", "--tta", "--json"]
+    done = CliRunner().invoke(app, ["video", str(path), "--no-faces", *options])
+    assert done.exit_code == 0, done.output
+    assert (
+        json.loads(done.output)["p_fake"]
+        != json.loads((out / "timeline.json").read_text())["p_fake"]
+    )
 
 
 def test_bad_videos_cost_a_line_each(tmp_path: Path) -> None:
@@ -316,9 +444,9 @@ def test_the_benchmark_of_a_list(tmp_path: Path) -> None:
         lines.append(f"{number}.mp4,{label}")
     table = tmp_path / "list.csv"
     table.write_text("\n".join([*lines, "none.mp4,fake"]))
-    done = CliRunner().invoke(app, ["video", "--benchmark", str(table), "--no-faces"])
+    done = CliRunner().invoke(app, ["evaluate-videos", str(table), "--no-faces"])
     figures = json.loads(done.stdout)
     assert (figures["videos"], figures["unreadable"], figures["fake"]) == (4, 1, 2)
     assert 0 <= figures["auc"][0] <= 1
     table.write_text("path,label\nx.mp4,perhaps")
-    assert CliRunner().invoke(app, ["video", "--benchmark", str(table)]).exit_code == 2
+    assert CliRunner().invoke(app, ["evaluate-videos", str(table)]).exit_code == 2

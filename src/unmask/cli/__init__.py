@@ -17,11 +17,14 @@ from unmask.cli.ask.video import video
 from unmask.cli.make import data
 from unmask.cli.make.cache import cache
 from unmask.cli.make.calibrate import calibrate
+from unmask.cli.make.compare import compare
 from unmask.cli.make.evaluate import evaluate
+from unmask.cli.make.evaluate_videos import evaluate_videos
 from unmask.cli.make.export import export
-from unmask.cli.make.fuse import fuse
 from unmask.cli.make.inspect import inspect
+from unmask.cli.make.left_out import left_out
 from unmask.cli.make.quantise import quantise
+from unmask.cli.make.robustness import robustness
 from unmask.cli.make.train import mine, recipes, train
 
 app = typer.Typer(
@@ -31,25 +34,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(detect)
-app.command()(explain)
+_ASK, _MAKE = "Ask", "Make"
+for command in (detect, explain, provenance, video, report, scan, serve):
+    app.command(rich_help_panel=_ASK)(command)
+app.add_typer(keys, name="keys", rich_help_panel=_ASK)
 data.app.command()(cache)
-app.add_typer(data.app, name="data")
-app.command()(train)
-app.command()(recipes)
-app.command()(mine)
-app.command()(inspect)
-app.command()(export)
-app.command()(quantise)
-app.command()(fuse)
-app.command()(calibrate)
-app.command()(evaluate)
-app.command()(provenance)
-app.command()(video)
-app.command()(report)
-app.command()(scan)
-app.command()(serve)
-app.add_typer(keys, name="keys")
+app.add_typer(data.app, name="data", rich_help_panel=_MAKE)
+for command in (
+    train, recipes, mine, inspect, export, quantise, calibrate, evaluate, evaluate_videos,
+    robustness, left_out, compare,
+):  # fmt: skip
+    app.command(rich_help_panel=_MAKE)(command)
 
 
 def _print_version(asked: bool) -> None:

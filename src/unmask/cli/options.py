@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unmask.model.calibration import CalibrationName
+from unmask.picture.find import stands_for
 
 CalibrationOption = Annotated[
     CalibrationName | None,
@@ -56,6 +58,16 @@ def check_folder(option: str, path: Path | None) -> None:
     """
     if path and path.exists() and not path.is_dir():
         raise ValueError(f"{option} {path} is not a folder.")
+
+
+def check_output(option: str, path: Path | None, inputs: Iterable[str | Path]) -> None:
+    """Check, before any work, that a file to be written is none of those to be read.
+
+    Raises:
+        ValueError: It is one of the inputs, or one of the pictures that they stand for.
+    """
+    if path and path.exists() and any(stands_for(str(given), path) for given in inputs):
+        raise ValueError(f"{option} {path} would overwrite an input.")
 
 
 def bounds(numbers: str, option: str) -> tuple[int, int]:

@@ -21,6 +21,13 @@ def _option(*names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=_GROUP, **more)
 
 
+TrustOption = Annotated[
+    Path | None,
+    _option(
+        help="Root certificates (PEM) of the signers whose credentials may decide.",
+        show_default=False,
+    ),
+]
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "model": (
         Annotated[
@@ -45,6 +52,31 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
+    "promise": (
+        Annotated[
+            float | None,
+            _option(
+                min=0.001,
+                max=0.5,
+                help="Answer so often that this share of answers may be wrong, as the card has "
+                "it; its first promise if not given.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
+    "prior": (
+        Annotated[
+            float | None,
+            _option(
+                min=0.0001,
+                max=0.9999,
+                help="How common fakes are where the pictures come from, as in 0.05.",
+                show_default=False,
+            ),
+        ],
+        None,
+    ),
     "calibration": (
         Annotated[
             CalibrationName | None,
@@ -62,16 +94,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         ],
         True,
     ),
-    "trust": (
-        Annotated[
-            Path | None,
-            _option(
-                help="Root certificates (PEM) of the signers whose credentials may decide.",
-                show_default=False,
-            ),
-        ],
-        None,
-    ),
+    "trust": (TrustOption, None),
     "faces": (
         Annotated[bool, _option(help="Find faces, and judge each by itself as well.")],
         False,

@@ -73,8 +73,9 @@ class Detector:
 
     @cached_property
     def finder(self) -> FaceFinder | None:
-        """What finds faces; None where nobody asked for them."""
-        return FaceFinder() if self.settings.faces else None
+        """What finds faces; None where nobody asked for them and they have no say."""
+        wanted = self.settings.faces or self.model.card.face_cut is not None
+        return FaceFinder() if wanted else None
 
     def examine(self, picture: Picture, *, deep: bool = False) -> ExaminedPicture:
         """Return a picture of which everything can be asked, and is worked out once.

@@ -20,15 +20,17 @@ from unmask.evidence.finding import Finding
 from unmask.evidence.inspect import inspect_bytes
 from unmask.model.model import ModelOutput
 from unmask.picture.decode import (
+    DecodedPicture,
     Pixels,
-    decode,
+    decode_picture,
     from_array,
     from_image,
     read_bytes,
 )
 from unmask.picture.errors import PictureError
+from unmask.picture.plain import is_plain
 from unmask.picture.views import PictureViews, View, cut_views, list_views
-from unmask.verdict.decide import Decision, decide
+from unmask.verdict.decide import Decision, PictureFacts, decide
 from unmask.verdict.verdict import FaceVerdict, Verdict
 
 if TYPE_CHECKING:
@@ -84,18 +86,31 @@ class ExaminedPicture:
         return given if isinstance(given, bytes) else None
 
     @cached_property
+    def _decoded(self) -> DecodedPicture:
+        limits = self._detector.settings.limits
+        if self.data is not None:
+            return decode_picture(self.data, limits)
+        if isinstance(self._given, Image.Image):
+            return from_image(self._given, limits)
+        return from_array(np.asarray(self._given), limits)
+
+    @property
     def pixels(self) -> Pixels:
         """What is judged: uint8 RGB, shape (height, width, 3).
 
         Raises:
             PictureError: The picture cannot be read.
         """
-        limits = self._detector.settings.limits
-        if self.data is not None:
-            return decode(self.data, limits)
-        if isinstance(self._given, Image.Image):
-            return from_image(self._given, limits)
-        return from_array(np.asarray(self._given), limits)
+        return self._decoded.pixels
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how it was read, one sentence each; none for most.
+
+        Raises:
+            PictureError: The picture cannot be read.
+        """
+        return self._decoded.notes
 
     @cached_property
     def views(self) -> PictureViews:
@@ -131,24 +146,58 @@ class ExaminedPicture:
 
     @cached_property
     def mapped_output(self) -> ModelOutput:
-        """The same with maps, if the model has them; it costs an inference of its own."""
-        if self.output.maps is not None or not self._detector.model.has_maps:
+        """What it says without test-time augmentation, with maps if the model has them.
+
+        Asked for before `output`, it is the same inference.
+        """
+        detector = self._detector
+        augmented = detector.settings.tta
+        if "output" in self.__dict__ and not augmented and not detector.model.has_maps:
             return self.output
-        plain = cut_views(self.pixels, self._detector.model.card.inputs)
-        return self._detector.model.answer([plain], maps=True)[0]
+        output = detector.model.answer([self.plain_views], maps=True)[0]
+        if not augmented:
+            self.__dict__.setdefault("output", output)
+        return output
+
+    @property
+    def plain_views(self) -> PictureViews:
+        """What the model is shown without test-time augmentation; what `shown` lists."""
+        if self._detector.settings.tta:
+            return cut_views(self.pixels, self._detector.model.card.inputs)
+        return self.views
+
+    @cached_property
+    def facts(self) -> PictureFacts:
+        """What is known of it besides the model's output; of its faces, nothing yet."""
+        height, width = self.pixels.shape[:2]
+        return PictureFacts(width, height, plain=is_plain(self.pixels))
 
     @cached_property
     def decision(self) -> Decision:
         """What all that means."""
-        card = self._detector.model.card
-        return decide(card, self.output, self.evidence, self._detector.settings)
+        card, settings = self._detector.model.card, self._detector.settings
+        decision = decide(card, self.output, self.facts, self.evidence, settings)
+        # Faces have a say over ``real`` alone, and each costs an inference.
+        if decision.call != "real" or card.face_cut is None or decision.forced:
+            return decision
+        facts = self.facts._replace(face_p_fakes=self.face_p_fakes)
+        return decide(card, self.output, facts, self.evidence, settings)
 
     @cached_property
     def faces(self) -> tuple[FaceVerdict, ...] | None:
         """The faces, each judged by itself; None where nobody asked for them."""
-        if self._cut_faces is None:
-            return None
-        return judge_faces(self._cut_faces, self._detector.model, self._detector.scale)
+        return self.judged_faces if self._detector.settings.faces else None
+
+    @property
+    def face_p_fakes(self) -> list[float]:
+        """The p(fake) of each face that was judged by itself."""
+        return [face.p_fake for face in self.judged_faces if face.p_fake is not None]
+
+    @cached_property
+    def judged_faces(self) -> tuple[FaceVerdict, ...]:
+        """The faces, also where they have a say and nobody asked for them."""
+        cut = self._cut_faces
+        return judge_faces(cut, self._detector.model, self._detector.scale) if cut else ()
 
     @cached_property
     def _cut_faces(self) -> CutFaces | None:
@@ -167,19 +216,8 @@ class ExaminedPicture:
         started = time.perf_counter()
         decision, faces = self.decision, self.faces
         self.seconds += time.perf_counter() - started
-        return Verdict(
-            path=self.name,
-            verdict=decision.call,
-            p_fake=decision.p_fake,
-            category=decision.category,
-            category_confidence=decision.category_confidence,
-            decided_by=decision.decided_by,
-            evidence=self.evidence,
-            faces=faces,
-            milliseconds=1000 * self.seconds,
-            band=decision.band,
-            forced=decision.forced,
-            likeliest=decision.likeliest,
+        return Verdict.of(
+            self.name, decision, self.evidence, faces, 1000 * self.seconds, notes=self.notes
         )
 
     def prepare(self) -> PictureError | None:
@@ -192,13 +230,13 @@ class ExaminedPicture:
         """
         started = time.perf_counter()
         try:
-            _ = self.views, self.evidence, self._cut_faces
+            _ = self.views, self.facts, self.notes, self.evidence, self._cut_faces
         except PictureError as problem:
             self.name = problem.name or self.name
             return problem
         finally:
             self.seconds += time.perf_counter() - started
-            self.__dict__.pop("pixels", None)
+            self.__dict__.pop("_decoded", None)
             self.__dict__.pop("data", None)
         return None
 

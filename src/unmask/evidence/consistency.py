@@ -19,6 +19,7 @@ from unmask.evidence.parts import Bytes, Parts, as_stream
 from unmask.evidence.recompression import EVIDENCE_NEEDED, estimate_recompression
 from unmask.picture.decode import FORMATS, Limits
 from unmask.picture.jpeg import JpegCoding, is_libjpeg, read_coding
+from unmask.picture.limits import FULL_PIXELS
 
 # Sides that text-to-image models and services put out as they are.
 _GENERATOR_SIZES = frozenset(
@@ -62,7 +63,7 @@ def check_consistency(data: Bytes, parts: Parts, exif: Exif, limits: Limits) -> 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 with Image.open(as_stream(data), formats=FORMATS) as image:
-                    if image.width * image.height <= limits.max_pixels:
+                    if image.width * image.height <= min(limits.max_pixels, FULL_PIXELS):
                         found.append(check(image, exif))
         except Exception:  # noqa: S112  (damaged pixels are the detector's to report)
             continue

@@ -24,6 +24,13 @@ _LONGEST = 300
 class Finding:
     """One thing that a file says of itself.
 
+    Example::
+
+        from unmask import Finding, inspect_file
+
+        found: list[Finding] = inspect_file("photo.jpg")
+        print([(finding.name, finding.says, finding.strength) for finding in found])
+
     Attributes:
         name: A stable name for programs, such as ``c2pa.ai`` or ``png.prompt``.
         source: Where in the file it stands.

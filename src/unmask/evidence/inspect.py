@@ -29,6 +29,13 @@ def inspect_file(
 ) -> list[Finding]:
     """Return what a file says of itself, the strongest first.
 
+    Example::
+
+        from unmask import inspect_file
+
+        for finding in inspect_file("photo.jpg"):
+            print(finding.source, finding.text, finding.strength)
+
     Args:
         file: A path, or the file's bytes.
         deep: Also decode the picture for the checks of consistency that need its pixels.

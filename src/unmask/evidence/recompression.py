@@ -7,7 +7,7 @@ may have had, the likelihood of the coefficients under two saves is held against
 a Laplace density stands for the coefficients before any save (Lam and Goodman 2000).
 
 It works where the second save has kept the grid of 8 x 8 blocks (no cut or resizing between) and,
-as a rule, a quality not far below the first. benchmarks/recompression.py measures it.
+as a rule, a quality not far below the first. recipes/recompression/recompression.py measures it.
 """
 
 from __future__ import annotations

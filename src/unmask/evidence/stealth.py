@@ -20,6 +20,7 @@ from unmask.evidence.finding import Finding
 from unmask.evidence.parts import LARGEST_TEXT, Bytes, as_stream
 from unmask.evidence.prompts import read_text
 from unmask.picture.decode import FORMATS, Limits
+from unmask.picture.limits import FULL_PIXELS
 
 _SIGNATURES: dict[bytes, tuple[Literal["A", "RGB"], bool]] = {
     b"stealth_pnginfo": ("A", False),
@@ -40,7 +41,7 @@ def read_stealth(data: Bytes, limits: Limits) -> Finding | None:
         return None
     try:
         with Image.open(as_stream(data), formats=FORMATS) as image:
-            if image.width * image.height > limits.max_pixels:
+            if image.width * image.height > min(limits.max_pixels, FULL_PIXELS):
                 return None
             found = _hidden(np.asarray(image.convert("RGBA")))
     except Exception:  # Damaged pixels are the detector's to report.

@@ -56,7 +56,7 @@ class _Message:
 
     @property
     def needed(self) -> float:
-        """So high a correlation is a mark; benchmarks/watermarks.py measures chance."""
+        """So high a correlation is a mark; recipes/watermarks/watermarks.py measures chance."""
         return next(needed for most, needed in _MATCH_NEEDED if len(self.bits) <= most)
 
 

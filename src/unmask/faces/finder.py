@@ -22,7 +22,7 @@ from unmask.picture.decode import Pixels
 WEIGHTS = Path(__file__).parents[1] / "weights" / "blazeface.onnx"
 SIDE = 256
 MIN_SCORE = 0.7
-"""Chosen by benchmarks/faces.py: below it, animals and cars are taken for faces ever more often."""
+"""Chosen by recipes/faces/faces.py: below it, animals and cars are often taken for faces."""
 MOST_FACES = 100
 _OVERLAP = 0.3
 # Of two boxes one inside the other, from a tile and from the whole, the surer one is kept.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unmask.detector.detector import Detector, Picture
+from unmask.detector.detector import Detector
+from unmask.detector.examined import ExaminedPicture, Picture
 from unmask.heatmap.explanation import Explanation
-from unmask.heatmap.methods import METHODS, Method, class_activation, noisy_copies
-from unmask.heatmap.spread import Cells
-from unmask.picture.decode import Pixels
-from unmask.picture.views import ViewPlan, make_views, normalise, view_boxes
+from unmask.heatmap.methods import CAM, OCCLUSION
+from unmask.heatmap.occlusion import occlusion_map
+from unmask.model.model import Model, ModelOutput
+from unmask.picture.views import Box
 
 Head = Literal["fake", "category"]
 FAKE = "fake"
@@ -20,81 +20,72 @@ FAKE = "fake"
 
 def explain(
     detector: Detector,
-    picture: Picture,
+    picture: Picture | ExaminedPicture,
     *,
     head: Head = "fake",
-    method: Method = "cam",
+    method: str | None = None,
     category: str | None = None,
 ) -> Explanation:
     """Explain one logit of a detector's answer.
 
+    Example::
+
+        from unmask import Detector, explain
+
+        found = explain(Detector(), "photo.jpg")
+        png = found.png(longest=1024)  # the picture under its heatmap
+        heat = found.map()  # float32 (height, width)
+
     Args:
         detector: The detector.
-        picture: Whatever `Detector.detect` takes.
+        picture: Whatever `Detector.detect` takes, or a picture that this detector has examined.
         head: Explain real/fake or the category.
-        method: How; ``cam`` is exact, see `methods`.
+        method: One of the model's `methods`; None for the first of them.
         category: With the category head, which one; the likeliest if None.
 
     Raises:
         PictureError: The picture cannot be read.
-        ModelError: The model lacks the outputs that explain it.
         ValueError: There is no such method, head or category.
     """
     model = detector.model
-    check_choice(head, method, category, model.card.categories)
-    pixels = detector.pixels(picture)
-    plan = model.card.views
-    inputs = normalise(make_views(pixels, plan), model.card.scale)
-    found = model.features(inputs)
-    logits = np.array([found.fake_logits.mean(), *found.category_logits.mean(0)])
-    row = target_row(logits, head, category, model.card.categories)
-    weights = found.heads[row]
-    if method == "smoothgradcam++":
-        copies = (model.features(copy).maps for copy in noisy_copies(inputs))
-        cells = np.mean([class_activation(maps, weights, method) for maps in copies], axis=0)
+    method = check_choice(model, head, method, category)
+    examined = picture if isinstance(picture, ExaminedPicture) else detector.examine(picture)
+    output = examined.mapped_output
+    row = _row(output, head, category, model.card.categories)
+    height, width = examined.pixels.shape[:2]
+    boxes = [view.box for view in examined.shown]
+    if method == OCCLUSION:
+        cells = occlusion_map(model, examined.pixels, output, lambda one: _logits(one)[row])
+        boxes = [Box(0, 0, height, width)]
+    elif method == CAM and output.maps is not None:
+        cells = output.maps[row]
     else:
-        cells = class_activation(found.maps, weights, method)
-    target = (FAKE, *model.card.categories)[row]
-    return compose(head, target, method, float(logits[row]), cells, pixels, plan)
-
-
-def compose(
-    head: Head,
-    target: str,
-    method: Method,
-    logit: float,
-    cells: Cells,
-    pixels: Pixels,
-    plan: ViewPlan,
-) -> Explanation:
-    """Put an explanation together from the maps of the views.
-
-    Args:
-        head: Which head.
-        target: What is explained.
-        method: How.
-        logit: The pooled logit of the target.
-        cells: The map of each view, shape (views, rows, columns).
-        pixels: The picture.
-        plan: How it was cut into views.
-    """
-    height, width = pixels.shape[:2]
+        cells = model.explain_views(examined.plain_views, row, method)
+    logit = _logits(output)[row]
     return Explanation(
         head=head,
-        target=target,
+        target=(FAKE, *model.card.categories)[row],
         method=method,
         logit=logit,
-        bias=logit - float(cells.mean(dtype=np.float64)) if method == "cam" else 0.0,
+        bias=logit - float(cells.mean(dtype=np.float64)) if method == CAM else 0.0,
         cells=cells,
-        boxes=view_boxes(height, width, plan),
-        pixels=pixels,
+        boxes=boxes,
+        pixels=examined.pixels,
     )
 
 
-def check_choice(head: str, method: str, category: str | None, categories: tuple[str, ...]) -> None:
-    """Check what is to be explained; raises ValueError where there is no such thing."""
-    if method not in METHODS:
-        raise ValueError(f"There is no method '{method}'; there are {', '.join(METHODS)}.")
+def check_choice(model: Model, head: str, method: str | None, category: str | None) -> str:
+    """Check what is to be explained, and return by which method.
+
+    Raises:
+        ValueError: There is no such thing.
+    """
+    method, categories = method or model.methods[0], model.card.categories
+    if method not in model.methods:
+        raise ValueError(
+            f"There is no method '{method}' for {model.card.name}; "
+            f"there are {', '.join(model.methods)}."
+        )
     if head not in ("fake", "category"):
         raise ValueError(f"There is no head '{head}'; there are fake and category.")
     if head == "category" and not categories:
@@ -105,12 +96,15 @@ def check_choice(head: str, method: str, category: str | None, categories: tuple
         raise ValueError("A category goes with the category head.")
     if category is not None and category not in categories:
         raise ValueError(f"There is no category '{category}'; there are {', '.join(categories)}.")
+    return method
 
 
-def target_row(
-    logits: NDArray[np.floating], head: str, category: str | None, categories: tuple[str, ...]
-) -> int:
+def _logits(output: ModelOutput) -> list[float]:
+    return [output.logit, *output.category_logits.tolist()]
+
+
+def _row(output: ModelOutput, head: str, category: str | None, categories: tuple[str, ...]) -> int:
     """Return which of the logits, the fake one first, is to be explained."""
     if head == "fake":
         return 0
-    return 1 + (categories.index(category) if category else int(np.argmax(logits[1:])))
+    return 1 + (categories.index(category) if category else int(output.category_logits.argmax()))

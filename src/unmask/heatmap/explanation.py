@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unmask.heatmap.methods import Method
+from unmask.heatmap.methods import SIGNED
 from unmask.heatmap.paint import paint_png
 from unmask.heatmap.spread import Cells, Heat, Spread
 from unmask.picture.decode import Pixels
@@ -19,8 +19,8 @@ from unmask.picture.views import Box
 class Explanation:
     """Where in a picture a logit comes from.
 
-    A picture is answered by V views, and its logit is the mean of theirs. Each view's is the mean
-    over P positions of evidence ``w.f`` plus the head's bias (see `methods`), so that
+    With ``cam``, a picture is answered by V views, and its logit is the mean of theirs. Each view's
+    is the mean over P positions of evidence ``w.f`` plus the head's bias (see `methods`), so that
 
         logit = bias + 1 / (V P) * sum over views v and positions p of w.f_v(p).
 
@@ -38,14 +38,15 @@ class Explanation:
         logit: The pooled logit of the target.
         bias: What the head says where there is no evidence; 0 for methods other than ``cam``,
             whose maps do not add up to the logit.
-        cells: The map of each view, shape (views, rows, columns).
-        boxes: Where each view lies in the picture.
+        cells: The map of each view, shape (views, rows, columns); with ``occlusion`` one of the
+            whole picture, of by how much the logit falls where a part is hidden.
+        boxes: Where each map lies in the picture.
         pixels: The picture, uint8, shape (height, width, 3).
     """
 
     head: str
     target: str
-    method: Method
+    method: str
     logit: float
     bias: float
     cells: Cells
@@ -80,7 +81,7 @@ class Explanation:
             bar: Whether to draw the colour bar, inside the picture along its lower edge.
         """
         against = "real" if self.head == "fake" else f"not {self.target}"
-        signed = self.method == "cam"
+        signed = self.method in SIGNED
         return paint_png(
             self.pixels,
             self.spread,

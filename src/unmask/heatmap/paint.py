@@ -23,10 +23,10 @@ _LEGIBLE = 11
 # Below this width in pixels there is no room for words beside a bar.
 _ROOM_FOR_WORDS = 150
 
-Words = tuple[str, str]
+Ends = tuple[str, str]
 
 
-class Scale(NamedTuple):
+class ColourScale(NamedTuple):
     """From a value to a place in the colours.
 
     Attributes:
@@ -40,7 +40,7 @@ class Scale(NamedTuple):
     bend: float
 
     @classmethod
-    def of(cls, heat: Heat) -> Scale:
+    def of(cls, heat: Heat) -> ColourScale:
         """Choose the scale for a map."""
         size = np.abs(heat)
         limit = float(size.max(initial=0.0)) or 1.0
@@ -59,7 +59,7 @@ class Scale(NamedTuple):
 
 
 def paint_png(
-    pixels: Pixels, spread: Spread, *, longest: int | None, words: Words | None, signed: bool
+    pixels: Pixels, spread: Spread, *, longest: int | None, words: Ends | None, signed: bool
 ) -> bytes:
     """Return a picture in grey under its map, as PNG.
 
@@ -78,7 +78,7 @@ def paint_png(
         image = image.resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)
     width, height = image.size
     ratio = min(1.0, _SAMPLE / max(width, height))
-    scale = Scale.of(spread.over(max(1, round(height * ratio)), max(1, round(width * ratio))))
+    scale = ColourScale.of(spread.over(max(1, round(height * ratio)), max(1, round(width * ratio))))
     grey = np.asarray(image.convert("L"))
     painted = np.empty((height, width, 3), dtype=np.uint8)
     for first, band in spread.bands(height, width):
@@ -103,7 +103,7 @@ def overlay_png(spread: Spread, height: int, width: int) -> bytes:
     heat = spread.over(height, width)
     colours, opacity = _tables()
     palette = np.concatenate([colours, 255 * opacity[:, None]], axis=1)
-    step = _steps(Scale.of(heat).place(heat))
+    step = _steps(ColourScale.of(heat).place(heat))
     file = io.BytesIO()
     Image.fromarray(np.rint(palette).astype(np.uint8)[step]).save(file, "PNG", compress_level=6)
     return file.getvalue()
@@ -132,7 +132,7 @@ def _tables() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return colours.astype(np.float32), opacity.astype(np.float32)
 
 
-def _draw_bar(image: Image.Image, scale: Scale, words: Words, signed: bool) -> None:
+def _draw_bar(image: Image.Image, scale: ColourScale, words: Ends, signed: bool) -> None:
     """Draw the colours and what their ends mean into the picture's lower edge."""
     width, height = image.size
     thick = max(2, min(28, min(width, height) // 24))

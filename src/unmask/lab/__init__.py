@@ -4,12 +4,12 @@ The data flows through its folders in this order::
 
     data/       pictures and their labels: manifest, index, audit, shortcuts
     train/      networks are trained, and exported
-    tower/      frozen towers are read, and heads fitted to what they see
+    tower/      CLIP's image tower is read
     recipes/    whole configurations by name
     calibrate/  numbers are made to mean what they say, on validation alone
     evaluate/   models are judged
     left_out/   recipes are judged on generators and sources never seen
-    worn/       models are judged on worn pictures
+    robustness/ models are judged on degraded pictures
 
 Nothing outside this folder and ``cli/make/`` imports it; it alone needs the extra ``train``.
 """

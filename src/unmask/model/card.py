@@ -12,7 +12,17 @@ from unmask.picture.views import ViewPlan
 
 
 class ModelError(ValueError):
-    """A model cannot be loaded; the message says why in one sentence."""
+    """A model cannot be loaded; the message says why in one sentence.
+
+    Example::
+
+        from unmask import Detector, ModelError
+
+        try:
+            Detector("absent.onnx")
+        except ModelError as problem:
+            print(problem)
+    """
 
 
 class _Frozen(BaseModel):

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.model.card import ModelCard
+from unmask.model.card import ModelCard, ModelError
 from unmask.picture.views import PictureViews
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -64,3 +64,24 @@ class Model(ABC):
     def has_maps(self) -> bool:
         """Whether it can say exactly where its logits come from."""
         return False
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """By which methods its answers can be explained, the best first."""
+        return ("cam", "occlusion") if self.has_maps else ("occlusion",)
+
+    def explain_views(self, views: PictureViews, head_row: int, method: str) -> NDArray[np.float32]:
+        """Say where a logit comes from, by a method that is the model's own.
+
+        Args:
+            views: Of one picture.
+            head_row: Which logit: 0 for fake, then the categories.
+            method: One of `methods`.
+
+        Returns:
+            The map of each view, shape (views, rows, columns), views in the order of `list_views`.
+
+        Raises:
+            ModelError: The model has no such method of its own.
+        """
+        raise ModelError(f"{self.card.name} cannot be explained by '{method}'.")

@@ -1,26 +1,32 @@
-"""Decode hostile bytes into RGB pixels, under limits on bytes and pixels."""
+"""Decode hostile bytes into the RGB pixels that a viewer shows first, under limits."""
 
 from __future__ import annotations
 
 import io
 import logging
-import os
-import stat
 import threading
 import warnings
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from unmask.picture.errors import PictureError, PictureTooLargeError
-
-Pixels = NDArray[np.uint8]
-"""RGB pixels, shape (height, width, 3), values 0-255."""
+from unmask.picture.kind import HEAD_BYTES, kind_of
+from unmask.picture.limits import DEFAULT_LIMITS as DEFAULT_LIMITS
+from unmask.picture.limits import SMALLEST_SIDE as SMALLEST_SIDE
+from unmask.picture.limits import Limits as Limits
+from unmask.picture.limits import check_density, check_passes, check_size, costly_format
+from unmask.picture.limits import read_bytes as read_bytes
+from unmask.picture.mend import CUT_OFF, MendedFile, cut_missing_rows, is_cut_off, mend
+from unmask.picture.pixels import DecodedPicture as DecodedPicture
+from unmask.picture.pixels import Pixels as Pixels
+from unmask.picture.pixels import choose_frame, shrink_factor, to_rgb
+from unmask.picture.raw import find_jpeg, is_raw
 
 # Named one by one: Pillow also opens formats that run other programs (EPS) or that nobody sends.
 # JPEG includes MPO, which many phones write under the name .jpg.
@@ -31,71 +37,29 @@ SUFFIXES = frozenset(
         ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif",
     )
 )  # fmt: skip
-SMALLEST_SIDE = 8
+_JPEGS = ("JPEG", "MPO")
 _BIG_PICTURE = 20_000_000
 _big_picture_turn = threading.Lock()
 # Pillow logs what is wrong with a damaged file; here that becomes a sentence, and nothing else.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one picture may cost.
-
-    Attributes:
-        max_bytes: Largest encoded size, in bytes.
-        max_pixels: Largest decoded size, in pixels, checked in the header before decoding.
-    """
-
-    max_bytes: int = 100 * 2**20
-    max_pixels: int = 64_000_000
-
-
-DEFAULT_LIMITS = Limits()
-
-
-def read_bytes(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """Read a regular file of at most ``limits.max_bytes``.
-
-    Raises:
-        PictureError: The file is absent, empty, too large, not readable or not a regular file.
-    """
-    try:
-        # O_NONBLOCK: opening a named pipe must not wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise PictureError("This is not a regular file.")
-            data = file.read(limits.max_bytes + 1)
-    except FileNotFoundError:
-        raise PictureError("There is no such file.") from None
-    except PermissionError:
-        raise PictureError("There is no permission to read this file.") from None
-    except IsADirectoryError:
-        raise PictureError("This is a folder, not a picture.") from None
-    except ValueError as error:
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError(
-            "The file's name holds a character that no file name can have."
-        ) from None
-    except OSError as error:
-        raise PictureError(f"The file could not be read: {error.strerror or error}.") from None
-    return data
-
-
 def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """Return the pixels of `decode_picture`, without its notes."""
+    return decode_picture(data, limits).pixels
+
+
+def decode_picture(data: bytes, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
     """Decode one encoded picture, told by its content and not by its name.
 
-    The EXIF orientation is applied, transparency is laid on white, 16-bit grey is scaled to 8 bits,
-    and of an animation or a multi-page file the first frame is taken.
+    What is judged is what a viewer shows first: the first frame of an animation, the first page,
+    the main picture of a HEIC, the JPEG inside a camera raw; turned as EXIF says, on white where it
+    is transparent, of 8 bits a value, and shrunk by a whole factor where it is very large. What
+    browsers show is decoded, though its metadata be broken or its end missing; notes say so.
 
     Args:
         data: The encoded bytes.
         limits: What the picture may cost.
-
-    Returns:
-        RGB pixels, uint8, shape (height, width, 3).
 
     Raises:
         PictureError: The bytes are no picture in a known format, are damaged, or exceed a limit.
@@ -106,52 +70,60 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Pixels:
         raise PictureTooLargeError(
             f"The file is larger than the limit of {limits.max_bytes / 2**20:g} MiB."
         )
-    _register_heif()
+    if is_raw(data):
+        return _decode_raw(data, limits)
     try:
-        # The pixel limit below is ours and is checked before any pixel is decoded.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(*image.size, limits)
-                # One giant at a time, so that memory does not grow with the number of workers.
-                giant = image.width * image.height > _BIG_PICTURE
-                with _big_picture_turn if giant else nullcontext():
-                    return _to_rgb(image, ours=True)
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        if data[4:8] in (b"ftyp", b"moov") or data[:4] == b"\x1a\x45\xdf\xa3":
-            raise PictureError("This is not a picture; for videos use `unmask video`.") from None
-        raise PictureError("This is not a picture in a format that unmask reads.") from None
-    except Image.DecompressionBombError:
-        raise PictureTooLargeError(
-            f"The picture has more than the limit of {limits.max_pixels / 1e6:g} megapixels "
-            "(option max-megapixels)."
-        ) from None
-    except MemoryError:
-        raise PictureError("The picture needs more memory than there is.") from None
+        return _decode(data, limits)
+    except (PictureError, MemoryError) as error:
+        raise _as_sentence(data, error) from None
     except Exception as error:  # Decoders raise nearly anything on damaged input.
-        if "truncated" in str(error).lower():
-            raise PictureError("The picture is cut off before its end.") from None
-        raise PictureError("The picture is damaged and cannot be decoded.") from None
+        mended = mend(data)
+        if mended is None:
+            raise _as_sentence(data, error) from None
+        try:
+            found = _decode(mended.data, limits, mended)
+        except Exception as still:
+            raise _as_sentence(data, still) from None
+        return DecodedPicture(found.pixels, (mended.note, *found.notes))
 
 
-def from_image(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> Pixels:
-    """Take the pixels of an opened Pillow image, treated as `decode` treats a file.
+@contextmanager
+def open_image(data: bytes) -> Iterator[Image.Image]:
+    """Open an encoded picture with Pillow, whatever its size; the caller checks that.
+
+    Raises:
+        Exception: Whatever Pillow raises on damaged input.
+    """
+    _register_heif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.DecompressionBombError:
+            image = _open_unchecked(data)
+        with image:
+            yield image
+
+
+def from_image(image: Image.Image, limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
+    """Take the pixels of an opened Pillow image, treated as `decode_picture` treats a file.
 
     Raises:
         PictureError: The image exceeds a limit or cannot be decoded.
     """
-    _check_size(*image.size, limits)
+    check_size(*image.size, limits)
     try:
-        return _to_rgb(image, ours=False)
+        if getattr(image, "is_animated", False) and image.format != "HEIF":
+            image.seek(0)
+            choose_frame(image)
+        return to_rgb(image)
     except PictureError:
         raise
-    except Exception:
-        raise PictureError("The picture is damaged and cannot be decoded.") from None
+    except Exception as error:
+        raise _as_sentence(b"", error) from None
 
 
-def from_array(array: NDArray[np.generic], limits: Limits = DEFAULT_LIMITS) -> Pixels:
+def from_array(array: NDArray[np.generic], limits: Limits = DEFAULT_LIMITS) -> DecodedPicture:
     """Check an array of pixels.
 
     Args:
@@ -170,37 +142,69 @@ def from_array(array: NDArray[np.generic], limits: Limits = DEFAULT_LIMITS) -> P
     return from_image(Image.fromarray(np.ascontiguousarray(array)), limits)
 
 
-def _check_size(width: int, height: int, limits: Limits) -> None:
-    if width * height > limits.max_pixels:
-        raise PictureTooLargeError(
-            f"The picture is {width} x {height} pixels, more than the limit of "
-            f"{limits.max_pixels / 1e6:g} megapixels (option max-megapixels)."
-        )
-    if min(width, height) < SMALLEST_SIDE:
+def _decode(data: bytes, limits: Limits, mended: MendedFile | None = None) -> DecodedPicture:
+    with open_image(data) as image:
+        progressive = bool(image.info.get("progressive"))
+        passes = data.count(b"\xff\xda") if image.format in _JPEGS else 1
+        full = image.size
+        check_size(*full, limits, costly_format(str(image.format), progressive=progressive))
+        check_density(full[0] * full[1], len(data))
+        check_passes(full[0] * full[1], passes)
+        # One giant at a time, so that memory does not grow with the number of workers.
+        giant = full[0] * full[1] > _BIG_PICTURE
+        with _big_picture_turn if giant else nullcontext():
+            factor = shrink_factor(*full)
+            if factor > 1 and image.format in _JPEGS:
+                image.draft(None, (full[0] // factor, full[1] // factor))
+            choose_frame(image)
+            shown: Any = cut_missing_rows(image) if mended and mended.ends_early else image
+            return to_rgb(
+                shown, data, full=full, orientation=mended.orientation if mended else None
+            )
+
+
+def _decode_raw(data: bytes, limits: Limits) -> DecodedPicture:
+    jpeg = find_jpeg(data)
+    if jpeg is None:
         raise PictureError(
-            f"The picture is {width} x {height} pixels, too small to say anything about."
+            "This is a camera raw, which holds no finished picture: develop it, and have the JPEG "
+            "or TIFF judged."
         )
+    note = f"The JPEG of {jpeg.width} x {jpeg.height} pixels inside this camera raw was judged."
+    try:
+        found = _decode(jpeg.data, limits, MendedFile(jpeg.data, note, jpeg.orientation))
+    except Exception as error:
+        raise _as_sentence(jpeg.data, error) from None
+    return DecodedPicture(found.pixels, (note, *found.notes))
 
 
-def _to_rgb(image: Image.Image, *, ours: bool) -> Pixels:
-    """Return an image's pixels; one that is ours may be changed, for a copy costs milliseconds."""
-    image.seek(0) if getattr(image, "n_frames", 1) > 1 else None
-    if ours:
-        ImageOps.exif_transpose(image, in_place=True)
-    else:
-        image = ImageOps.exif_transpose(image)
-    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
-        # Pillow would clip 16 bits at 255 and so turn most of the picture white.
-        grey = np.asarray(image).astype(np.int64)
-        grey = grey >> 8 if grey.max(initial=0) > 255 else grey
-        image = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
-    elif image.mode == "F":
-        raise PictureError("Pictures of floating-point pixels are not supported.")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+def _open_unchecked(data: bytes) -> Image.Image:
+    """Open a picture that Pillow holds too large, in the formats whose limit is ours alone."""
+    for name in ("JPEG", "PNG", "TIFF", "BMP", "GIF"):
+        factory, accept = Image.OPEN[name]
+        if accept is not None and accept(data[:16]) is True:
+            return factory(io.BytesIO(data), "")
+    raise Image.DecompressionBombError
+
+
+def _as_sentence(data: bytes, error: BaseException) -> PictureError:
+    """Return what a person is told of what a decoder raised."""
+    if isinstance(error, PictureError):
+        return error
+    if isinstance(error, Image.DecompressionBombError):
+        return PictureTooLargeError(
+            "The picture has more pixels than its format is read with; save it as JPEG or PNG."
+        )
+    if isinstance(error, MemoryError):
+        return PictureError("The picture needs more memory than there is.")
+    kind = kind_of(data[:HEAD_BYTES])
+    if data and not kind.is_picture:
+        return PictureError(kind.refusal)
+    if is_cut_off(data) or "truncated" in str(error).lower():
+        return PictureError(CUT_OFF)
+    if isinstance(error, UnidentifiedImageError):
+        return PictureError(kind.refusal)
+    return PictureError("The picture is damaged and cannot be decoded.")
 
 
 @cache

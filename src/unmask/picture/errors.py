@@ -4,6 +4,15 @@
 class PictureError(ValueError):
     """A picture could not be read; the message is one sentence meant for the person who sent it.
 
+    Example::
+
+        from unmask import Detector, PictureError
+
+        try:
+            Detector().detect(b"no picture")
+        except PictureError as problem:
+            print(problem)
+
     Attributes:
         name: The path that could not be read, where the finder of files met the problem.
     """

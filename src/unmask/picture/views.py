@@ -31,12 +31,6 @@ length. A picture longer than 2:1 is squeezed in pieces of 2:1 that overlap, so 
 it is in one.
 """
 ViewKind = Literal["whole", "crop"]
-Scale = Literal["symmetric", "unit", "imagenet"]
-"""Which numbers a network sees for the values 0 to 255.
-
-``symmetric``: -1 to 1, as EfficientNet-Lite0 and Xception were made for; ``unit``: 0 to 1;
-``imagenet``: less the mean of ImageNet's channels, by their standard deviation.
-"""
 
 # Where crops lie, as fractions of the free room (down, right): the corners, then the centre.
 _PLACES = ((0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5))
@@ -271,31 +265,3 @@ def crop_middle(pixels: Pixels, longest: int) -> Pixels:
     height, width = (min(side, longest) for side in pixels.shape[:2])
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
     return pixels[top : top + height, left : left + width]
-
-
-def normalise(views: Views, scale: Scale = "symmetric") -> NDArray[np.float32]:
-    """Turn views into a network's input.
-
-    Args:
-        views: uint8, shape (n, size, size, 3).
-        scale: Which numbers the network was made for; a model's card names it.
-
-    Returns:
-        float32, shape (n, 3, size, size), in [-1, 1] for ``symmetric``, [0, 1] for ``unit``.
-    """
-    planes = np.ascontiguousarray(views.transpose(0, 3, 1, 2), dtype=np.float32)
-    divisor, offset = _SCALES[scale]
-    return planes / divisor - offset
-
-
-def _per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
-    return np.array(values, dtype=np.float32).reshape(-1, 1, 1)
-
-
-_MEAN, _DEVIATION = _per_channel((0.485, 0.456, 0.406)), _per_channel((0.229, 0.224, 0.225))
-_SCALES: dict[Scale, tuple[NDArray[np.float32], NDArray[np.float32]]] = {
-    "symmetric": (_per_channel((127.5,)), _per_channel((1.0,))),
-    "unit": (_per_channel((255.0,)), _per_channel((0.0,))),
-    "imagenet": (np.float32(255) * _DEVIATION, _MEAN / _DEVIATION),
-}
-"""By what the values are divided, and what is then taken off."""

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from PIL import Image
-
 import unmask
-from unmask.detector.detector import IN_MEMORY, Detector
-from unmask.evidence.inspect import inspect_bytes
+from unmask.detector.detector import Detector
+from unmask.detector.examined import IN_MEMORY, ExaminedPicture
 from unmask.heatmap import explain
-from unmask.model.card import ModelCard, ModelError
-from unmask.picture.decode import FORMATS, Pixels, decode, read_bytes
-from unmask.picture.errors import PictureError
-from unmask.picture.find import is_picture
+from unmask.model.card import ModelError
+from unmask.picture.kind import is_picture
+from unmask.picture.peek import is_animated, read_head
+from unmask.picture.thumbnail import thumbnail
+from unmask.verdict.decide import Scale
 from unmask.verdict.verdict import Verdict
 from unmask.video.detector import Progress, VideoDetector
 from unmask.video.verdict import VideoVerdict
 
 _SIDE = 900
+_QUALITY = 88
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +35,7 @@ class Report:
         sha256: Of the file.
         made: When the report was made, in UTC.
         version: Of unmask.
-        card: Of the model.
-        threshold: From this p(fake) on a stretch of a video looks rather fake.
-        real_below: Under this p(fake) the call from pixels is real...
-        fake_from: ...and from here on it is fake.
+        scale: The scale of p(fake), with its cuts and the model's card.
         picture: The verdict on a picture.
         video: The verdict on a video.
         shown: The picture, shrunk, as JPEG; empty for a video.
@@ -55,10 +50,7 @@ class Report:
     sha256: str
     made: datetime
     version: str
-    card: ModelCard
-    threshold: float
-    real_below: float
-    fake_from: float
+    scale: Scale
     picture: Verdict | None
     video: VideoVerdict | None
     shown: bytes
@@ -76,6 +68,8 @@ def gather(
 ) -> Report:
     """Judge a file and gather the report.
 
+    A picture is read once, and everything in its report is of the same bytes.
+
     Args:
         file: A path, or the file's bytes.
         detector: Judges pictures and frames; made with ``faces=True`` it reports faces.
@@ -85,95 +79,54 @@ def gather(
     Raises:
         PictureError: The file is neither a picture nor a video, or cannot be read.
     """
-    name = IN_MEMORY if isinstance(file, bytes) else Path(file).name
-    size, sha256 = _digest(file)
-    picture, video, shown, heatmap = None, None, b"", b""
-    if moves(file):
-        video = replace(videos(detector).detect(file, progress), path=name)
-        width, height = video.width or 0, video.height or 0
-        if video.moments:
-            heatmap = _heatmap(detector, decode(video.moments[0].jpeg))
+    examined: ExaminedPicture | None = None
+    video: VideoVerdict | None = None
+    if is_picture(read_head(file)):
+        examined = detector.examine(file, deep=True)
+        if is_animated(examined.data or b""):
+            examined = None
+    if examined is not None:
+        size, sha256 = _digest(examined.data or b"")
+        height, width = examined.pixels.shape[:2]
+        # Before the verdict: with maps asked for first, both come from the same inference.
+        heatmap = _heatmap(detector, examined)
     else:
-        data = file if isinstance(file, bytes) else read_bytes(file, detector.limits)
-        picture = replace(detector.detect(data), path=name)
-        if detector.reads_provenance:
-            found = inspect_bytes(data, deep=True, trust=detector.trust, limits=detector.limits)
-            picture = replace(picture, evidence=tuple(found))
-        pixels = detector.pixels(data)
-        height, width = pixels.shape[:2]
-        shown, heatmap = _jpeg(pixels), _heatmap(detector, pixels)
+        size, sha256 = _digest(file)
+        video = replace(videos(detector).detect(file, progress), path=_name(file))
+        height, width = video.height or 0, video.width or 0
+        heatmap = b""
+        if video.moments:
+            heatmap = _heatmap(detector, detector.examine(video.moments[0].jpeg))
     return Report(
-        name=name,
+        name=_name(file),
         size=size,
         sha256=sha256,
         made=datetime.now(UTC),
         version=unmask.__version__,
-        card=detector.model.card,
-        threshold=detector.threshold,
-        real_below=detector.real_below,
-        fake_from=detector.fake_from,
-        picture=picture,
+        scale=detector.scale,
+        picture=replace(examined.verdict, path=_name(file)) if examined else None,
         video=video,
-        shown=shown,
+        shown=thumbnail(examined.pixels, _SIDE, quality=_QUALITY) if examined else b"",
         width=width,
         height=height,
         heatmap=heatmap,
     )
 
 
-def moves(file: str | Path | bytes) -> bool:
-    """Say whether a file is to be judged as a video: any that is no picture, and animations.
-
-    Raises:
-        PictureError: The file cannot be read.
-    """
-    head = file[:16] if isinstance(file, bytes) else _head(file)
-    if not head:
-        raise PictureError("The file is empty.")
-    if not is_picture(head):
-        return True
-    if not head.startswith((b"GIF8", b"\x89PNG", b"RIFF")):
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            source = io.BytesIO(file) if isinstance(file, bytes) else file
-            with Image.open(source, formats=FORMATS) as image:
-                return bool(getattr(image, "is_animated", False))
-    except Exception:  # A damaged picture is the picture's reader's to report.
-        return False
-
-
-def _head(path: str | Path) -> bytes:
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise PictureError("This is not a regular file.")
-        with Path(path).open("rb") as file:
-            return file.read(16)
-    except FileNotFoundError:
-        raise PictureError("There is no such file.") from None
-    except OSError as error:
-        raise PictureError(f"The file could not be read: {error.strerror or error}.") from None
+def _name(file: str | Path | bytes) -> str:
+    return IN_MEMORY if isinstance(file, bytes) else Path(file).name
 
 
 def _digest(file: str | Path | bytes) -> tuple[int, str]:
     if isinstance(file, bytes):
         return len(file), hashlib.sha256(file).hexdigest()
-    _head(file)
     with Path(file).open("rb") as stream:
-        return Path(file).stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        return stream.tell(), sha256
 
 
-def _heatmap(detector: Detector, pixels: Pixels) -> bytes:
+def _heatmap(detector: Detector, examined: ExaminedPicture) -> bytes:
     try:
-        return explain(detector, pixels).png(longest=_SIDE)
+        return explain(detector, examined).png(longest=_SIDE)
     except ModelError:
         return b""
-
-
-def _jpeg(pixels: Pixels) -> bytes:
-    image = Image.fromarray(pixels)
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()

@@ -10,9 +10,15 @@ from pathlib import Path
 _STYLE = Path(__file__).with_name("report.css")
 
 
-def document(title: str, parts: Iterable[str]) -> str:
-    """Return a page in the style of all pages; the parts are HTML, the title is not."""
-    style = _STYLE.read_text(encoding="utf-8")
+def document(title: str, parts: Iterable[str], *, more_style: str = "") -> str:
+    """Return a page in the style of all pages.
+
+    Args:
+        title: Plain text.
+        parts: HTML.
+        more_style: CSS that goes after that of all pages.
+    """
+    style = _STYLE.read_text(encoding="utf-8") + more_style
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -51,7 +51,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"<h1>{escape(printable(report.name))}</h1>"
     yield (
         f'<p class="soft">Report of {report.made:%Y-%m-%d %H:%M} UTC by unmask '
-        f"{escape(report.version)}, model {escape(report.card.name)}.</p>"
+        f"{escape(report.version)}, model {escape(report.scale.card.name)}.</p>"
     )
     yield _verdict(report, found)
     if report.picture:
@@ -71,7 +71,7 @@ def _parts(report: Report) -> Iterator[str]:
             ("File, SHA-256", f"<code>{report.sha256}</code>"),
             ("File, size", f"{report.size:,} bytes"),
             ("Picture", f"{report.width} x {report.height} pixels"),
-            ("Model, SHA-256", f"<code>{report.card.sha256}</code>"),
+            ("Model, SHA-256", f"<code>{report.scale.card.sha256}</code>"),
             ("unmask", escape(report.version)),
             ("Made", f"{report.made:%Y-%m-%d %H:%M:%S} UTC"),
         ),
@@ -84,17 +84,19 @@ def _verdict(report: Report, found: Verdict | VideoVerdict) -> str:
     spread = ""
     if isinstance(found, VideoVerdict) and found.interval:
         low, high = found.interval
-        spread = f" ({low:.2f} to {high:.2f} had other frames been looked at)"
+        spread = f" ({low:.4f} to {high:.4f} had other frames been looked at)"
+    reason = f" What keeps it unsure: {found.reason}." if found.reason else ""
+    cuts = report.scale.band
     band = (
-        f"Under {report.real_below:.2f} pixels are called real, from {report.fake_from:.2f} on "
+        f"Under {cuts.real_below:.4f} pixels are called real, from {cuts.fake_from:.4f} on "
         "fake, and unsure between."
-        if report.real_below < report.fake_from
-        else f"From {report.fake_from:.2f} on pixels are called fake."
+        if cuts.real_below < cuts.fake_from
+        else f"From {cuts.fake_from:.4f} on pixels are called fake."
     )
     return (
         f'<div class="verdict {call}"><b>{_CALLS[call]}</b>'
-        f"p(fake) from the pixels: {p_fake:.3f}{spread}. {band} "
-        f"{_RESTS_ON[found.decided_by or 'pixels']}</div>"
+        f"p(fake) from the pixels: {p_fake:.4f}{spread}. {band} "
+        f"{_RESTS_ON[found.decided_by or 'pixels']}{reason}</div>"
     )
 
 
@@ -141,7 +143,7 @@ def _faces(faces: Sequence[FaceVerdict]) -> Iterator[str]:
     rows = (
         (
             str(place),
-            "too small to judge" if face.p_fake is None else f"{face.p_fake:.3f}",
+            "too small to judge" if face.p_fake is None else f"{face.p_fake:.4f}",
             f"{face.score:.2f}",
             f"{face.box[2] - face.box[0]} x {face.box[3] - face.box[1]} pixels",
         )
@@ -170,14 +172,14 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
         f"({escape(found.codec)}, {report.width} x {report.height} pixels).</p>"
     )
     if find_spec("matplotlib"):
-        plot = timeline_plot(found, threshold=report.threshold)
+        plot = timeline_plot(found, threshold=report.scale.shown_threshold)
         yield image(plot, "image/png", "p(fake) over time")
     if found.segments:
         yield "<p>Stretches that look rather fake than real:</p>"
         yield table(
             ("from", "to", "p(fake)"),
             (
-                (f"{one.start:.1f} s", f"{one.end:.1f} s", f"{one.p_fake:.3f}")
+                (f"{one.start:.1f} s", f"{one.end:.1f} s", f"{one.p_fake:.4f}")
                 for one in found.segments
             ),
         )
@@ -187,7 +189,7 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
         yield "<h2>Where it looks most fake</h2>"
         yield '<div class="moments">'
         for moment in found.moments:
-            said = f"{moment.time:.1f} s, p(fake) {moment.p_fake:.3f}"
+            said = f"{moment.time:.1f} s, p(fake) {moment.p_fake:.4f}"
             yield (
                 f"<figure>{image(moment.jpeg, 'image/jpeg', said)}"
                 f"<figcaption>{said}</figcaption></figure>"
@@ -206,7 +208,7 @@ def _video(report: Report, found: VideoVerdict) -> Iterator[str]:
                     f"{track.times[0]:.1f} s",
                     f"{track.times[-1]:.1f} s",
                     str(len(track.times)),
-                    f"{sum(track.p_fakes) / len(track.p_fakes):.3f}"
+                    f"{sum(track.p_fakes) / len(track.p_fakes):.4f}"
                     if track.p_fakes
                     else "too small to judge",
                 )
@@ -228,7 +230,7 @@ def _told(one: Finding) -> str:
 
 
 def _model(report: Report) -> str:
-    card = report.card
+    card = report.scale.card
     rows = [
         ("Name", escape(card.name)),
         ("Exported", escape(card.created)),
@@ -257,9 +259,10 @@ def _model(report: Report) -> str:
                 f"{card.unseen.fake} fakes by {card.unseen.generators} generators",
             )
         )
-    if card.most_wrong is not None:
+    promise = report.scale.judged_band.most_wrong
+    if promise is not None:
         rows.append(
-            ("Promise", f"At most {card.most_wrong:.0%} of its answers, real or fake, are wrong on "
+            ("Promise", f"At most {promise:.0%} of its answers, real or fake, are wrong on "
              "pictures like its validation pictures.")
         )  # fmt: skip
     sources = ", ".join(f"{one.source} ({one.pictures})" for one in card.training_data)

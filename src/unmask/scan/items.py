@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import pyarrow as pa
 
-Kind = Literal["file", "tar", "parquet", "problem"]
+ItemKind = Literal["file", "tar", "parquet", "problem"]
 
 LISTING = pa.schema(
     [
@@ -38,7 +41,7 @@ class Item(NamedTuple):
     """
 
     path: str
-    kind: Kind
+    kind: ItemKind
     place: str
     offset: int | None = None
     size: int | None = None
@@ -51,7 +54,39 @@ def printable_path(place: str) -> str:
     return place.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def to_table(items: Iterable[Item]) -> pa.Table:
+def is_url(place: str) -> bool:
+    """Say whether a place is an fsspec URL and not a local path."""
+    return "://" in place
+
+
+def local_path(place: str) -> str:
+    """Return the path that a ``file://`` URL stands for; any other place is returned as it is."""
+    if not place.startswith("file://"):
+        return place
+    path = place.removeprefix("file://").removeprefix("localhost")
+    return os.fsdecode(unquote_to_bytes(os.fsencode(path)))
+
+
+def file_item(name: str, container: str | None = None) -> Item:
+    """Return the item of a file.
+
+    Args:
+        name: Its path or URL.
+        container: The list or Parquet file that names it, from whose folder a relative path goes.
+    """
+    if container is not None and not is_url(name) and not name.startswith("/"):
+        name = container[: container.rfind("/") + 1] + name
+    place, size, version = local_path(name), None, None
+    if not is_url(place):
+        try:
+            status = Path(place).stat()
+            size, version = status.st_size, str(status.st_mtime_ns)
+        except (OSError, ValueError):
+            pass  # The worker that reads it says what is wrong.
+    return Item(printable_path(name), "file", place, size=size, version=version)
+
+
+def items_table(items: Iterable[Item]) -> pa.Table:
     """Return items as a table of the schema `LISTING`."""
     rows = list(items)
     columns: dict[str, list[Any]] = {
@@ -65,8 +100,8 @@ def to_table(items: Iterable[Item]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=LISTING)
 
 
-def from_table(table: pa.Table) -> list[Item]:
-    """Return the items of a table that `to_table` made."""
+def table_items(table: pa.Table) -> list[Item]:
+    """Return the items of a table that `items_table` made."""
     items = []
     for row in table.to_pylist():
         place = row["place"]

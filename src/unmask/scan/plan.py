@@ -14,11 +14,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unmask.scan.items import LISTING, Item, from_table, to_table
+from unmask.scan.items import LISTING, Item, items_table, table_items
 from unmask.scan.ledger import replace
 
 
-class Changes(NamedTuple):
+class SourceChanges(NamedTuple):
     """How sources differ from what was listed before.
 
     Attributes:
@@ -57,7 +57,7 @@ class Plan:
         """Return the inputs of a block."""
         for part in self._parts:
             if number < part.metadata.num_row_groups:
-                return from_table(part.read_row_group(number))
+                return table_items(part.read_row_group(number))
             number -= part.metadata.num_row_groups
         raise IndexError(number)
 
@@ -70,7 +70,7 @@ class Plan:
         )
         return [0, *accumulate(sizes)][:-1]
 
-    def extend(self, items: Iterable[Item], block_size: int) -> Changes:
+    def extend(self, items: Iterable[Item], block_size: int) -> SourceChanges:
         """List inputs: all of them the first time, and afterwards those that are new.
 
         Args:
@@ -86,10 +86,10 @@ class Plan:
             raise ValueError("The sources hold no picture.")
         if not self._parts:
             self._keep(fresh)
-            return Changes()
+            return SourceChanges()
         changes, new = self._compare(fresh)
         if new.num_rows:
-            _write(fresh, iter(from_table(new)), block_size)
+            _write(fresh, iter(table_items(new)), block_size)
             self._keep(fresh)
         else:
             fresh.unlink()
@@ -99,10 +99,10 @@ class Plan:
         replace(fresh, self._folder / f"{len(self._parts):04}.parquet")
         self._open()
 
-    def _compare(self, fresh: Path) -> tuple[Changes, pa.Table]:
+    def _compare(self, fresh: Path) -> tuple[SourceChanges, pa.Table]:
         names = ["path", "size", "version"]
         if self._is_same(pq.ParquetFile(fresh, memory_map=True), names):
-            return Changes(), LISTING.empty_table()
+            return SourceChanges(), LISTING.empty_table()
         old = pa.concat_tables(part.read(columns=names) for part in self._parts)
         now = pq.read_table(fresh, memory_map=True)
         gone = old.join(now.select(["path"]), "path", join_type="left anti").num_rows
@@ -118,7 +118,7 @@ class Plan:
             for batch in both.to_batches()
             for row in batch.to_pylist()
         )
-        return Changes(new.num_rows, gone, changed), new
+        return SourceChanges(new.num_rows, gone, changed), new
 
     def _is_same(self, fresh: pq.ParquetFile, names: list[str]) -> bool:
         """Say whether a listing is the one there is, block by block, as most often it is."""
@@ -138,7 +138,7 @@ def _write(path: Path, items: Iterable[Item], block_size: int) -> int:
     remaining, count = iter(items), 0
     with pq.ParquetWriter(path, LISTING, compression="zstd") as writer:
         for block in _blocks(remaining, block_size):
-            writer.write_table(to_table(block), row_group_size=block_size)
+            writer.write_table(items_table(block), row_group_size=block_size)
             count += len(block)
     return count
 

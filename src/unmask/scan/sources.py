@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 
-from unmask.picture.decode import SUFFIXES
 from unmask.picture.errors import PictureError
-from unmask.picture.find import find_pictures, is_picture
-from unmask.scan.items import Item, printable_path
-from unmask.scan.read import is_url, open_parquet, picture_column
+from unmask.picture.find import find_pictures
+from unmask.picture.peek import looks_like_picture, named_as_picture
+from unmask.scan.items import Item, file_item, is_url, local_path, printable_path
+from unmask.scan.parquet_source import list_rows
+from unmask.scan.reading_faults import NO_SUCH_FILE, reading_fault
+from unmask.scan.tar_source import list_members
 
 _TARS, _PARQUETS, _LISTS = (".tar",), (".parquet", ".pq"), (".txt", ".lst", ".list")
 _CONTAINERS = _TARS + _PARQUETS + _LISTS
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+
+class AbsentSourceError(ValueError):
+    """There is nothing at a source, or it cannot be reached; the message is one sentence."""
 
 
 def list_items(sources: list[str], column: str | None = None) -> Iterator[Item]:
@@ -27,21 +33,29 @@ def list_items(sources: list[str], column: str | None = None) -> Iterator[Item]:
 
     A folder stands for all pictures below it, a glob for what it matches. A file ``.tar`` stands
     for the pictures in it, ``.parquet`` for its rows, ``.txt``, ``.lst`` and ``.list`` for the
-    paths and URLs that it has one a line. Any other file is a picture. Relative paths in lists and
-    Parquet files are taken from the folder that the file lies in.
+    paths and URLs that it has one a line. Any other file is a picture, and so is one that has the
+    first bytes of a picture. Relative paths in lists and Parquet files are taken from the folder
+    that the file lies in.
+
+    A source that is not there is listed last, as a file that will not be found.
 
     Args:
         sources: Paths, globs and URLs.
         column: The column of Parquet files that has the pictures; None to find it.
 
     Raises:
-        ValueError: A source does not exist, or is of a kind that cannot be scanned.
-        OSError: It cannot be read.
+        ValueError: No source exists, or one is of a kind that cannot be scanned.
+        OSError: One cannot be read.
     """
-    for source in sources:
-        if source.startswith("file://"):
-            source = fsspec.core.url_to_fs(source)[1]
-        yield from _remote(source, column) if is_url(source) else _local(source, column)
+    absent: dict[str, AbsentSourceError] = {}
+    for source in map(local_path, sources):
+        try:
+            yield from _remote(source, column) if is_url(source) else _local(source, column)
+        except AbsentSourceError as error:
+            absent[source] = error
+    if absent and len(absent) == len({*map(local_path, sources)}):
+        raise next(iter(absent.values()))
+    yield from map(file_item, absent)
 
 
 def _local(source: str, column: str | None) -> Iterator[Item]:
@@ -50,7 +64,7 @@ def _local(source: str, column: str | None) -> Iterator[Item]:
             yield from _entry(name, column)
         return
     if not os.path.lexists(source) and not glob.has_magic(source):
-        raise ValueError(f"There is no such file or folder: {source}.")
+        raise AbsentSourceError(f"There is no such file or folder: {source}.")
     for found in find_pictures([source]):
         if isinstance(found, PictureError):
             name = found.name or source
@@ -62,88 +76,34 @@ def _local(source: str, column: str | None) -> Iterator[Item]:
 def _entry(place: str, column: str | None) -> Iterator[Item]:
     """Yield what one named file or URL stands for."""
     lower = place.lower()
-    if lower.endswith(_PACKED):
+    if not lower.endswith(_CONTAINERS + _PACKED) or (
+        not is_url(place) and looks_like_picture(place)
+    ):
+        yield file_item(place)
+    elif lower.endswith(_PACKED):
         raise ValueError(
             f"{place} is a compressed archive, which cannot be read at random: unpack it."
         )
-    if lower.endswith(_TARS):
-        yield from _tar(place)
+    elif not is_url(place) and not os.path.isfile(place):
+        # A named pipe would be waited for.
+        raise ValueError(f"{place} is not a regular file.")
+    elif lower.endswith(_TARS):
+        yield from list_members(place, _version(place))
     elif lower.endswith(_PARQUETS):
-        yield from _parquet(place, column)
-    elif lower.endswith(_LISTS):
-        with fsspec.open(place, "rt", encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                if name := line.rstrip("\r\n"):
-                    yield _file(_from_folder_of(place, name))
+        yield from list_rows(place, _version(place), column)
     else:
-        yield _file(place)
+        yield from _listed(place)
 
 
-def _file(place: str) -> Item:
-    size, version = None, None
-    if not is_url(place):
-        try:
-            status = os.stat(place)
-            size, version = status.st_size, str(status.st_mtime_ns)
-        except (OSError, ValueError):
-            pass  # The worker that reads it says what is wrong.
-    return Item(printable_path(place), "file", place, size=size, version=version)
-
-
-def _from_folder_of(container: str, name: str) -> str:
-    if is_url(name) or os.path.isabs(name):
-        return name
-    if is_url(container):
-        return f"{container.rpartition('/')[0]}/{name}"
-    return os.path.join(os.path.dirname(container), name)
-
-
-def _tar(place: str) -> Iterator[Item]:
-    version = _version(place)
+def _listed(place: str) -> Iterator[Item]:
     with fsspec.open(place, "rb") as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                for member in archive:
-                    # Python keeps all members otherwise.
-                    archive.members = []  # type: ignore[attr-defined]
-                    if member.isreg() and _is_picture_member(archive, member):
-                        yield Item(
-                            printable_path(f"{place}#{member.name}"), "tar", place,
-                            member.offset_data, member.size, version,
-                        )  # fmt: skip
-        except tarfile.TarError as error:
-            yield Item(
-                printable_path(f"{place}#"), "problem", place, version=version,
-                problem=f"The archive cannot be read to its end: {error}.",
-            )  # fmt: skip
-
-
-def _is_picture_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
-    if member.sparse is not None:
-        return False
-    if os.path.splitext(member.name)[1].lower() in SUFFIXES:
-        return True
-    data = archive.extractfile(member)
-    return data is not None and is_picture(data.read(16))
-
-
-def _parquet(place: str, column: str | None) -> Iterator[Item]:
-    version = _version(place)
-    with open_parquet(place) as file:
-        name, holds_bytes = picture_column(file.schema_arrow, column)
-        if holds_bytes:
-            for row in range(file.metadata.num_rows):
-                yield Item(printable_path(f"{place}#{row}"), "parquet", place, row, None, version)
-            return
-        row = 0
-        for batch in file.iter_batches(columns=[name]):
-            for value in batch.column(0).to_pylist():
-                if value:
-                    yield _file(_from_folder_of(place, value))
-                else:
-                    path = printable_path(f"{place}#{row}")
-                    yield Item(path, "problem", place, problem="The row holds no path.")
-                row += 1
+        # Windows writes lists so, with a byte order mark first.
+        wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        file.seek(0)
+        encoding = "utf-16" if wide else "utf-8-sig"
+        for line in io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape"):
+            if name := line.rstrip("\r\n"):
+                yield file_item(name, place)
 
 
 def _version(place: str) -> str | None:
@@ -172,12 +132,13 @@ def _remote(source: str, column: str | None) -> Iterator[Item]:
             yield from _remote_folder(system, path)
         else:
             yield from _remote_entry(source, system.info(path), column)
-    except FileNotFoundError:
-        raise ValueError(f"There is nothing at {source}.") from None
-    except (ImportError, ValueError, OSError, pa.ArrowException):
+    except (ImportError, ValueError, pa.ArrowException):
         raise
     except Exception as error:  # Every store has exceptions of its own.
-        raise ValueError(f"{source} cannot be listed: {error}.") from None
+        fault = str(reading_fault(error))
+        if fault == NO_SUCH_FILE:
+            raise AbsentSourceError(f"There is nothing at {source}.") from None
+        raise AbsentSourceError(f"{source} cannot be listed: {fault}") from None
 
 
 def _remote_folder(system: Any, folder: str) -> Iterator[Item]:
@@ -187,7 +148,7 @@ def _remote_folder(system: Any, folder: str) -> Iterator[Item]:
         folders.clear()
         folders.update(ordered)
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in SUFFIXES:
+            if named_as_picture(name):
                 info = files[name]
                 yield from _remote_entry(system.unstrip_protocol(info["name"]), info, None)
 

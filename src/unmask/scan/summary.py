@@ -1,25 +1,20 @@
-"""Sum a scan up: counts, rates, errors by kind, and the most suspicious pictures."""
+"""Sum up a scan: counts, rates, errors by kind, and the most suspicious pictures."""
 
 from __future__ import annotations
 
 import heapq
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 
-from unmask.scan.ledger import Ledger, replace
-from unmask.scan.plan import Plan
-from unmask.scan.schema import Row
-from unmask.scan.settings import ScanSettings
-from unmask.scan.watch import Watch
+from unmask.scan.ledger import Ledger
+from unmask.scan.rows import ScanRow
 
 BINS = 20
-_KINDS = 50
+_MOST_KINDS = 50
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 
@@ -41,7 +36,7 @@ class Suspect:
 
 
 @dataclass
-class Summary:
+class ScanSummary:
     """What a scan found.
 
     Attributes:
@@ -90,44 +85,9 @@ class Summary:
         )
 
 
-def summarise(
-    folder: Path,
-    plan: Plan,
-    ledger: Ledger,
-    watch: Watch,
-    settings: ScanSettings,
-    *,
-    thumbnails: int,
-) -> Summary:
-    """Read all rows once, and write ``summary.json`` and ``index.html``.
-
-    Args:
-        folder: The scan's folder.
-        plan: Its inputs.
-        ledger: Which files have its rows.
-        watch: What was seen of this run.
-        settings: How its pictures are read.
-        thumbnails: How many pictures to show.
-    """
-    from unmask.scan.summary_page import render
-
-    seconds = watch.seconds
-    found = sum_up(ledger, thumbnails)
-    found.this_run = {
-        "files": watch.done,
-        "seconds": round(seconds, 3),
-        "files_per_second": round(watch.done / max(seconds, 1e-9), 3),
-        "worker_deaths": watch.deaths,
-        "largest_worker_mib": round(max(watch.memory.values(), default=0) / 2**20, 1),
-    }
-    _write(folder / "summary.json", json.dumps(asdict(found), indent=2) + "\n")
-    _write(folder / "index.html", render(found, plan, settings))
-    return found
-
-
-def sum_up(ledger: Ledger, suspects: int) -> Summary:
+def sum_up(ledger: Ledger, suspects: int) -> ScanSummary:
     """Read all rows once."""
-    found, kinds = Summary(), Counter[str]()
+    found, kinds = ScanSummary(), Counter[str]()
     counters = {name: Counter[str]() for name in ("verdict", "category", "decided_by")}
     highest: list[tuple[float, int, Suspect]] = []
     for place, row in enumerate(_rows(ledger)):
@@ -155,7 +115,7 @@ def sum_up(ledger: Ledger, suspects: int) -> Summary:
     found.verdicts, found.categories, found.decided_by = (
         dict(counter.most_common()) for counter in counters.values()
     )
-    found.errors_by_kind = dict(kinds.most_common(_KINDS))
+    found.errors_by_kind = dict(kinds.most_common(_MOST_KINDS))
     found.suspects = [suspect for *_, suspect in sorted(highest, reverse=True)]
     return found
 
@@ -166,12 +126,6 @@ _READ = (
 )  # fmt: skip
 
 
-def _rows(ledger: Ledger) -> Iterator[Row]:
+def _rows(ledger: Ledger) -> Iterator[ScanRow]:
     for file in ledger.files():
         yield from pq.read_table(file, columns=list(_READ), partitioning=None).to_pylist()
-
-
-def _write(path: Path, text: str) -> None:
-    waiting = path.with_suffix(".writing")
-    waiting.write_text(text, encoding="utf-8")
-    replace(waiting, path)

@@ -3,26 +3,64 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
+from pathlib import Path
 
 from PIL import Image
 
 from unmask.picture.decode import Limits, decode
 from unmask.picture.errors import PictureError
 from unmask.report.html import document, image, table
+from unmask.scan.item_reader import ItemReader
 from unmask.scan.items import Item
+from unmask.scan.ledger import Ledger, replace
+from unmask.scan.monitor import ScanMonitor
 from unmask.scan.plan import Plan
-from unmask.scan.read import Reader
-from unmask.scan.settings import ScanSettings
-from unmask.scan.summary import BINS, Summary
+from unmask.scan.scan_settings import ScanSettings
+from unmask.scan.summary import BINS, ScanSummary, sum_up
 from unmask.verdict.table import printable
 
 _SIDE = 256
 _HEIGHT, _BAR = 100, 20
 
 
-def render(found: Summary, plan: Plan, settings: ScanSettings) -> str:
+def write_summary(
+    folder: Path,
+    plan: Plan,
+    ledger: Ledger,
+    monitor: ScanMonitor,
+    settings: ScanSettings,
+    *,
+    thumbnails: int,
+) -> ScanSummary:
+    """Read all rows once, and write ``summary.json`` and ``index.html``.
+
+    Args:
+        folder: The scan's folder.
+        plan: Its inputs.
+        ledger: Which files have its rows.
+        monitor: What was seen of this run.
+        settings: How its pictures are read.
+        thumbnails: How many pictures to show.
+    """
+    seconds = monitor.seconds
+    found = sum_up(ledger, thumbnails)
+    found.this_run = {
+        "files": monitor.done,
+        "seconds": round(seconds, 3),
+        "files_per_second": round(monitor.done / max(seconds, 1e-9), 3),
+        "worker_deaths": monitor.deaths,
+        "largest_worker_mib": round(max(monitor.memory.values(), default=0) / 2**20, 1),
+    }
+    _write_text(folder / "summary.json", json.dumps(asdict(found), indent=2) + "\n")
+    _write_text(folder / "index.html", render(found, plan, settings))
+    return found
+
+
+def render(found: ScanSummary, plan: Plan, settings: ScanSettings) -> str:
     """Return the page.
 
     Args:
@@ -33,7 +71,7 @@ def render(found: Summary, plan: Plan, settings: ScanSettings) -> str:
     return document("Scan of unmask", _parts(found, plan, settings))
 
 
-def _parts(found: Summary, plan: Plan, settings: ScanSettings) -> Iterator[str]:
+def _parts(found: ScanSummary, plan: Plan, settings: ScanSettings) -> Iterator[str]:
     yield "<h1>Scan of unmask</h1>"
     yield f"<p>{escape(found.sentence())}</p>"
     yield (
@@ -69,10 +107,11 @@ def _parts(found: Summary, plan: Plan, settings: ScanSettings) -> Iterator[str]:
     if found.suspects:
         yield "<h2>Most suspicious: the highest p(fake)</h2>"
         yield '<div class="moments">'
-        reader = Reader(settings.column, Limits(max_bytes=settings.max_bytes))
+        limits = settings.detector.limits
+        reader = ItemReader(settings.column, limits)
         for suspect, item in zip(found.suspects, _items(found, plan), strict=True):
             said = f"{printable(suspect.path)}: p(fake) {suspect.p_fake:.3f}"
-            shown = _thumbnail(reader, item, said)
+            shown = _thumbnail(reader, item, limits, said)
             yield f"<figure>{shown}<figcaption>{escape(said)}</figcaption></figure>"
         yield "</div>"
 
@@ -105,7 +144,7 @@ def _histogram(title: str, bins: Sequence[int]) -> str:
     )
 
 
-def _items(found: Summary, plan: Plan) -> Iterator[Item]:
+def _items(found: ScanSummary, plan: Plan) -> Iterator[Item]:
     """Yield the suspects' places in the listing, of which blocks are read whole."""
     starts = plan.starts()
     for suspect in found.suspects:
@@ -113,12 +152,18 @@ def _items(found: Summary, plan: Plan) -> Iterator[Item]:
         yield plan.block(block)[suspect.place - starts[block]]
 
 
-def _thumbnail(reader: Reader, item: Item, said: str) -> str:
+def _thumbnail(reader: ItemReader, item: Item, limits: Limits, said: str) -> str:
     try:
-        picture = Image.fromarray(decode(reader.read(item)))
+        picture = Image.fromarray(decode(reader.read(item), limits))
     except PictureError:
         return "<p>It can no longer be read.</p>"
     picture.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=70)
     return image(buffer.getvalue(), "image/webp", said)
+
+
+def _write_text(path: Path, text: str) -> None:
+    waiting = path.with_suffix(".writing")
+    waiting.write_text(text, encoding="utf-8")
+    replace(waiting, path)

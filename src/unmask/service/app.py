@@ -12,25 +12,24 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import unmask
-from unmask.evidence.credentials import read_trust_list
-from unmask.model.ensemble import load_model
+from unmask.detector.detector import Detector
+from unmask.model.open import open_model
 from unmask.service.api import about, compat, detections, videos
-from unmask.service.api.problems import BAD_FIELD, BUSY, Problem, kind_of
-from unmask.service.engine.engine import Engine, QueueFullError
-from unmask.service.engine.videos import Videos
-from unmask.service.head import HeadAsGet
+from unmask.service.engine.picture_engine import PictureEngine, QueueFullError
+from unmask.service.engine.video_engine import VideoEngine
+from unmask.service.http.bodies import BodyLimits
+from unmask.service.http.headers import HeadAsGet, SafeHeaders
+from unmask.service.http.monitor import Monitor
+from unmask.service.http.origins import HostAndOrigin
+from unmask.service.http.problems import BAD_FIELD, BUSY, Problem, problem_kind
+from unmask.service.http.rates import Rates
 from unmask.service.page import routes as page
-from unmask.service.safety.bodies import BodyLimits
-from unmask.service.safety.headers import SafeHeaders
-from unmask.service.safety.origins import HostAndOrigin
-from unmask.service.safety.rates import Rates
-from unmask.service.safety.watch import Watch
 from unmask.service.services import Services
 from unmask.service.settings import Settings
-from unmask.service.store.answers import answerer
 from unmask.service.store.database import migrate, open_database
 from unmask.service.store.keys import Keys
-from unmask.service.store.pictures import Pictures
+from unmask.service.store.outputs import output_key
+from unmask.service.store.pictures import PictureFolder
 from unmask.service.store.retention import keep_forgetting
 from unmask.service.store.store import Store
 
@@ -49,6 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises:
         ModelError: The model cannot be loaded.
         DatabaseError: The database cannot be used.
+        ValueError: The list of trusted signers cannot be read.
     """
     settings = settings or Settings()
 
@@ -56,19 +56,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Not in a thread: that has memory of its own, and what `unmask serve` took when it tried
         # the model, some 600 MiB, would not be used again.
-        model = load_model(settings.model, settings.device)
+        judging = settings.detector_settings()
+        detector = Detector(open_model(settings.model, device=settings.device), judging)
         database = open_database(settings.url)
         await asyncio.to_thread(migrate, database)
-        evidence = _evidence_settings(settings)
         services = Services(
-            settings,
-            Engine(model, settings),
-            Store(database, answerer(model.card.sha256, *evidence)),
-            Keys(database),
-            Pictures(settings.pictures_dir),
-            Rates(),
-            Videos(settings) if Videos.can(settings) else None,
-            evidence,
+            settings=settings,
+            detector=detector,
+            engine=PictureEngine(detector, settings),
+            videos=VideoEngine(settings, judging) if VideoEngine.can(settings) else None,
+            store=Store(database, output_key(detector.model.card, judging)),
+            keys=Keys(database),
+            pictures=PictureFolder(settings.pictures_dir),
+            rates=Rates(),
         )
         app.state.services = services
         forgetting = asyncio.create_task(
@@ -115,16 +115,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "X-API-Key"],
         )
     app.add_middleware(HostAndOrigin, hosts=settings.allowed_hosts, origins=settings.cors_origins)
-    app.add_middleware(Watch)
+    app.add_middleware(Monitor)
     app.add_middleware(SafeHeaders)
     app.add_middleware(HeadAsGet)
     return app
-
-
-def _evidence_settings(settings: Settings) -> tuple[str, ...]:
-    if not settings.provenance:
-        return ("no provenance",)
-    return (read_trust_list(settings.trust),) if settings.trust else ()
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -134,7 +128,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    kind = kind_of(error.status_code)
+    kind = problem_kind(error.status_code)
     detail = {404: "There is nothing at this address.", 405: "This cannot be done here."}.get(
         error.status_code, str(error.detail)
     )

@@ -1,37 +1,36 @@
-"""Draw the heatmap of a stored answer."""
+"""Draw the heatmap of a stored output."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
 from unmask.heatmap.paint import overlay_png
 from unmask.heatmap.spread import Spread
 from unmask.model.card import ModelCard
-from unmask.picture.views import view_boxes
-from unmask.service.engine.engine import Answer
+from unmask.picture.views import list_views
+from unmask.service.store.outputs import StoredOutput
 
 Head = Literal["fake", "category"]
 
 
-def heatmap_png(answer: Answer, card: ModelCard, head: Head, longest: int) -> bytes:
+def heatmap_png(stored: StoredOutput, card: ModelCard, head: Head, longest: int) -> bytes:
     """Return a transparent PNG to lay over the picture.
 
     Args:
-        answer: An answer with maps.
+        stored: An output with maps.
         card: Of the model that gave it.
         head: Explain the verdict, or the likeliest category.
         longest: Longer side of the PNG, in pixels; less where the picture is smaller.
 
     Raises:
-        ValueError: The answer has no maps.
+        ValueError: The output has no maps.
     """
-    if answer.maps is None:
-        raise ValueError("The answer has no maps.")
-    row = 0 if head == "fake" else 1 + int(answer.category_logits.mean(0).argmax())
-    boxes = view_boxes(answer.height, answer.width, card.views)
-    spread = Spread(answer.maps[row].astype(np.float32), boxes, answer.height, answer.width)
-    ratio = min(1.0, longest / max(answer.height, answer.width))
-    height, width = (max(1, round(side * ratio)) for side in (answer.height, answer.width))
+    maps = stored.output.maps
+    if maps is None:
+        raise ValueError("The output has no maps.")
+    row = 0 if head == "fake" else 1 + int(stored.output.category_logits.argmax())
+    boxes = [view.box for view in list_views(stored.height, stored.width, card.inputs)]
+    spread = Spread(maps[row], boxes, stored.height, stored.width)
+    ratio = min(1.0, longest / max(stored.height, stored.width))
+    height, width = (max(1, round(side * ratio)) for side in (stored.height, stored.width))
     return overlay_png(spread, height, width)

@@ -7,12 +7,14 @@ from typing import cast
 
 from fastapi import Request
 
-from unmask.service.engine.engine import Engine
-from unmask.service.engine.videos import Videos
-from unmask.service.safety.rates import Rates
+from unmask.detector.detector import Detector
+from unmask.model.card import ModelCard
+from unmask.service.engine.picture_engine import PictureEngine
+from unmask.service.engine.video_engine import VideoEngine
+from unmask.service.http.rates import Rates
 from unmask.service.settings import Settings
 from unmask.service.store.keys import Keys
-from unmask.service.store.pictures import Pictures
+from unmask.service.store.pictures import PictureFolder
 from unmask.service.store.store import Store
 
 
@@ -21,18 +23,29 @@ class Services:
     """The parts of one running service.
 
     Attributes:
+        settings: How the service runs.
+        detector: The model, and how its output is read where a request does not say.
+        engine: What answers for pictures.
         videos: What judges videos; None where the service takes none.
-        evidence: What the evidence in answers depends on: whether it is read, and who may decide.
+        store: What was asked and answered.
+        keys: The API keys.
+        pictures: Pictures that are kept.
+        rates: How often each client may ask.
     """
 
     settings: Settings
-    engine: Engine
+    detector: Detector
+    engine: PictureEngine
+    videos: VideoEngine | None
     store: Store
     keys: Keys
-    pictures: Pictures
+    pictures: PictureFolder
     rates: Rates
-    videos: Videos | None
-    evidence: tuple[str, ...]
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self.detector.model.card
 
 
 def services_of(request: Request) -> Services:

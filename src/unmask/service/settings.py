@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from unmask.detector.settings import DetectorSettings, read_trust
 from unmask.model.calibration import CalibrationName
+from unmask.model.model import Device
 from unmask.picture.decode import DEFAULT_LIMITS, Limits
 
 _MIB = 2**20
@@ -31,9 +33,14 @@ class Settings(BaseSettings):
     """How the service runs; each field is set by ``UNMASK_`` and its name in capitals.
 
     Attributes:
-        model: An ONNX file with its card beside it; None for the one that ships with unmask.
+        model: An ONNX file with its card beside it, an ``.ensemble``, or a training run; None for
+            the one that ships with unmask.
         device: Where the model runs.
-        calibration: Which calibration a request gets that names none; None for the card's own.
+        threshold: Of requests that name none; None for the card's band.
+        calibration: Of requests that name none; None for the card's own.
+        promise: Of requests that name none; None for the card's first.
+        prior: Of requests that name none; None for the card's own.
+        tta: Whether to look at more views of each picture; slower, and there is no heatmap.
         data_dir: Where the database and kept pictures lie.
         database_url: An SQLAlchemy URL; empty for SQLite in ``data_dir``.
         max_file_mb: Largest picture, in MiB.
@@ -54,6 +61,7 @@ class Settings(BaseSettings):
         body_seconds: Time a request's body may take to arrive.
         provenance: Whether what a file says of itself is read, and heeded in the verdict.
         trust: Root certificates (PEM) of the signers whose credentials may decide; None for any.
+        faces: Whether faces are found, and each judged by itself.
         history: ``shared``: all who reach the service share one history, as fits one's own machine
             or a team behind a login. ``private``: each key, and each browser, sees its own.
         keep_results_days: Results older than this are deleted; 0 keeps them.
@@ -71,8 +79,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="UNMASK_", extra="ignore", frozen=True)
 
     model: Path | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
+    threshold: float | None = Field(default=None, ge=0, le=1)
     calibration: CalibrationName | None = None
+    promise: float | None = Field(default=None, gt=0, lt=1)
+    prior: float | None = Field(default=None, gt=0, lt=1)
+    tta: bool = False
     data_dir: Path = Field(default_factory=lambda: user_data_path("unmask"))
     database_url: str = ""
     max_file_mb: float = Field(default=20, gt=0, le=DEFAULT_LIMITS.max_bytes / _MIB)
@@ -93,6 +105,7 @@ class Settings(BaseSettings):
     body_seconds: float = Field(default=60, gt=0)
     provenance: bool = True
     trust: Path | None = None
+    faces: bool = False
     history: Literal["shared", "private"] = "shared"
     keep_results_days: float = Field(default=0, ge=0)
     keep_pictures: bool = False
@@ -104,6 +117,19 @@ class Settings(BaseSettings):
     trusted_proxies: Names = ()
     debug_folder: Path | None = None
     processes: int = Field(default=1, ge=1)
+
+    def detector_settings(self) -> DetectorSettings:
+        """Return how pictures are read and judged; the list of trusted signers is read from disk.
+
+        Raises:
+            ValueError: That list cannot be read.
+        """
+        shared: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in DetectorSettings.model_fields
+            if name in type(self).model_fields
+        }
+        return DetectorSettings(**shared | {"trust": read_trust(self.trust), "limits": self.limits})
 
     @property
     def limits(self) -> Limits:

@@ -11,14 +11,18 @@
    makes a picture ``real``, and a file that says nothing of itself is judged as if metadata did not
    exist.
 
+A picture that a model of photographs cannot judge is ``unsure`` whatever its pixels give, and the
+answer says why (`Reason`): nothing is seen on it, it is too small, or it is no photograph. No
+picture is called ``real`` over a face that by itself looks made.
+
 p(fake) has four decimals here and everywhere: what is printed is what is compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +43,29 @@ DecidedBy = Literal["pixels", "credential", "metadata"]
 CATEGORY_OTHER = "other"
 DECIMALS = 4
 """Of every probability that goes out."""
+Reason = Literal[
+    "nothing to see", "too small", "no photograph", "a face looks made", "a stretch looks made",
+    "between the cuts",
+]  # fmt: skip
+"""What keeps an answer ``unsure``; a stretch is one of a video."""
+SMALLEST_JUDGED = 64
+"""Shorter side, in pixels, of the smallest picture that is judged."""
+
+
+class PictureFacts(NamedTuple):
+    """What is known of a picture besides the model's output.
+
+    Attributes:
+        width: Upright, in pixels.
+        height: Likewise.
+        plain: Whether it is of one colour, or shades from one into another, and shows nothing else.
+        face_p_fakes: ``p_fake`` of each face that was judged by itself.
+    """
+
+    width: int
+    height: int
+    plain: bool = False
+    face_p_fakes: Sequence[float] = ()
 
 
 class ReadingSettings(BaseModel):
@@ -49,12 +76,18 @@ class ReadingSettings(BaseModel):
             ``unsure``; None for the card's band.
         calibration: What turns the logit into ``p_fake``; None for the card's own. The band stays
             where it is on the logit, so that verdicts do not change with it.
+        promise: Which of the card's bands calls: the share of wrong answers that it keeps to; None
+            for the card's first.
+        prior: How common fakes are where the picture comes from, in (0, 1); ``p_fake`` is
+            recomputed for it by Bayes' rule, and called by the same cuts. None for the card's own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float | None = Field(default=None, ge=0, le=1)
     calibration: CalibrationName | None = None
+    promise: float | None = Field(default=None, gt=0, lt=1)
+    prior: float | None = Field(default=None, gt=0, lt=1)
 
 
 class Decision(NamedTuple):
@@ -69,6 +102,7 @@ class Decision(NamedTuple):
         category_confidence: Probability in [0, 1] of the likeliest category.
         likeliest: The likeliest category, however sure; empty for a model that tells none.
         decided_by: What the call rests on.
+        reason: Why it is ``unsure``; None where it is not.
     """
 
     call: Call
@@ -79,6 +113,7 @@ class Decision(NamedTuple):
     category_confidence: float
     likeliest: str
     decided_by: DecidedBy
+    reason: Reason | None
 
 
 @dataclass(frozen=True)
@@ -88,13 +123,11 @@ class Scale:
     Attributes:
         card: The model's card.
         settings: How its output is read.
-        calibration: What makes p(fake).
-        band: The cuts on p(fake).
+        band: The cuts on `p_fake`.
     """
 
     card: ModelCard
     settings: ReadingSettings
-    calibration: Calibration
     band: Band
 
     @classmethod
@@ -102,15 +135,21 @@ class Scale:
         """Return the scale.
 
         Raises:
-            ModelError: The card has no such calibration.
+            ModelError: The card has no such calibration, or keeps no such promise.
         """
-        calibration = card.calibration_by(settings.calibration)
-        forced = settings.threshold
+        shown, own = card.calibration_by(settings.calibration), card.calibration
+        forced, chosen = settings.threshold, card.band_for(settings.promise)
         if forced is not None:
-            band = Band(real_below=forced, fake_from=forced)
-        else:
-            band = _carried(card.bands[0], card.calibration, calibration)
-        return cls(card, settings, calibration, band)
+            return cls(card, settings, Band(real_below=forced, fake_from=forced))
+        cuts = [round(cut, DECIMALS) for cut in (chosen.real_below, chosen.fake_from)]
+        if shown is not own:
+            # Where on the card's own scale, on which they were chosen, the cuts lie.
+            odds = _prior_odds(card, settings)
+            logits = [_logit_at(own, _at_odds(cut, 1 / odds)) for cut in cuts]
+            cuts = _at_odds(shown(np.array(logits)), odds).tolist()
+        return cls(
+            card, settings, chosen.model_copy(update={"real_below": cuts[0], "fake_from": cuts[1]})
+        )
 
     @property
     def forced(self) -> bool:
@@ -123,9 +162,20 @@ class Scale:
         forced = self.settings.threshold
         return self.card.threshold if forced is None else forced
 
+    @property
+    def shown_threshold(self) -> float:
+        """`threshold` on the scale of p(fake), where that is not the card's own."""
+        own = self.card.calibration
+        shown = self.card.calibration_by(self.settings.calibration)
+        if self.forced or shown is own:
+            return self.threshold
+        odds = _prior_odds(self.card, self.settings)
+        logit = _logit_at(own, _at_odds(self.threshold, 1 / odds))
+        return float(_at_odds(shown(np.array(logit)), odds))
+
     def p_fake(self, logits: Logits | float) -> Probabilities:
         """Return p(fake) to four decimals, for pooled logits of any shape."""
-        return np.round(self.calibration(np.asarray(logits)), DECIMALS)
+        return self._on(self.card.calibration_by(self.settings.calibration), logits)
 
     def judged(self, logits: Logits | float) -> Probabilities:
         """Return the p(fake) that is held against the cuts of `judged_band`.
@@ -133,12 +183,20 @@ class Scale:
         Without a threshold it is on the card's own calibration, where the cuts were chosen, so that
         a verdict never changes with the calibration that is shown.
         """
-        return self.p_fake(logits) if self.forced else self.card.calibration(np.asarray(logits))
+        return self.p_fake(logits) if self.forced else self._on(self.card.calibration, logits)
 
     @property
     def judged_band(self) -> Band:
         """The cuts for `judged`."""
-        return self.band if self.forced else self.card.bands[0]
+        if self.forced:
+            return self.band
+        chosen = self.card.band_for(self.settings.promise)
+        return chosen.model_copy(
+            update={
+                "real_below": round(chosen.real_below, DECIMALS),
+                "fake_from": round(chosen.fake_from, DECIMALS),
+            }
+        )
 
     def call(self, judged: float) -> Call:
         """Return the call from pixels alone, for a value of `judged`."""
@@ -147,10 +205,16 @@ class Scale:
             return "fake"
         return "real" if judged < band.real_below else "unsure"
 
+    def _on(self, calibration: Calibration, logits: Logits | float) -> Probabilities:
+        p_fake = calibration(np.asarray(logits))
+        moved = _at_odds(p_fake, _prior_odds(self.card, self.settings))
+        return np.asarray(np.round(moved, DECIMALS), dtype=np.float64)
+
 
 def decide(
     card: ModelCard,
     output: ModelOutput,
+    facts: PictureFacts,
     evidence: Iterable[Finding] = (),
     settings: ReadingSettings | None = None,
 ) -> Decision:
@@ -159,16 +223,16 @@ def decide(
     Args:
         card: Of the model that answered.
         output: What it said.
+        facts: What else is known of the picture.
         evidence: What the file says of itself.
         settings: How the output is read; None for as the card says.
 
     Raises:
-        ModelError: The card has no such calibration.
+        ModelError: The card has no such calibration, or keeps no such promise.
     """
     scale = Scale.of(card, settings or ReadingSettings())
-    call, decided_by = weigh(
-        scale.call(float(scale.judged(output.logit))), evidence, forced=scale.forced
-    )
+    from_pixels, reason = _call_pixels(scale, output, facts)
+    call, decided_by = weigh(from_pixels, evidence, forced=scale.forced)
     likeliest, confidence = "", 0.0
     if card.categories:
         shares = softmax(output.category_logits)
@@ -183,7 +247,32 @@ def decide(
         category_confidence=round(confidence, DECIMALS),
         likeliest=likeliest,
         decided_by=decided_by,
+        reason=reason if call == "unsure" else None,
     )
+
+
+def _call_pixels(
+    scale: Scale, output: ModelOutput, facts: PictureFacts
+) -> tuple[Call, Reason | None]:
+    """Return the call from pixels alone, and why it is ``unsure`` if it is."""
+    card = scale.card
+    if facts.plain:
+        return "unsure", "nothing to see"
+    if min(facts.width, facts.height) < SMALLEST_JUDGED:
+        return "unsure", "too small"
+    graphic = output.graphic_logit
+    if graphic is not None and card.graphic_cut is not None and graphic >= card.graphic_cut:
+        return "unsure", "no photograph"
+    call = scale.call(float(scale.judged(output.logit)))
+    faces = facts.face_p_fakes
+    if call == "real" and not scale.forced and vetoes(card, faces):
+        return "unsure", "a face looks made"
+    return call, "between the cuts" if call == "unsure" else None
+
+
+def vetoes(card: ModelCard, face_p_fakes: Sequence[float]) -> bool:
+    """Whether a picture's faces, judged by themselves, forbid to call it real."""
+    return card.face_cut is not None and any(p_fake >= card.face_cut for p_fake in face_p_fakes)
 
 
 def weigh(
@@ -204,13 +293,17 @@ def weigh(
     return pixels, "pixels"
 
 
-def _carried(band: Band, own: Calibration, shown: Calibration) -> Band:
-    """Return a band that was chosen on a card's own calibration, on another one's scale."""
-    if shown is own:
-        return band
-    ends = [_logit_at(own, end) for end in (band.real_below, band.fake_from)]
-    real_below, fake_from = shown(np.array(ends)).tolist()
-    return band.model_copy(update={"real_below": real_below, "fake_from": fake_from})
+def _prior_odds(card: ModelCard, settings: ReadingSettings) -> float:
+    """Return by how much the odds of fake change from the card's prior to the one asked for."""
+    if settings.prior is None:
+        return 1.0
+    asked, own = settings.prior, card.prior
+    return (asked / (1 - asked)) / (own / (1 - own))
+
+
+def _at_odds(p_fake: Any, factor: float) -> Any:
+    """Return probabilities whose odds are multiplied by a factor (Bayes' rule)."""
+    return p_fake * factor / (p_fake * factor + 1 - p_fake)
 
 
 def _logit_at(calibration: Calibration, p_fake: float) -> float:

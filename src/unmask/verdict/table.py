@@ -64,22 +64,25 @@ class VerdictTable:
         return [
             name,
             Text(verdict.verdict, style=_STYLES[verdict.verdict]),
-            Text(f"{verdict.p_fake:.3f}"),
+            Text(f"{verdict.p_fake:.4f}"),
             Text(verdict.category or ""),
             Text(f"{verdict.milliseconds or 0:.0f} ms"),
         ]
 
 
 def evidence_lines(verdict: Verdict) -> list[str]:
-    """Say in words what of a file's evidence bears on its verdict; nothing for most files."""
+    """Say in words what bears on a verdict and how the file was read; nothing for most files."""
     lines = [
         f"{printable(verdict.path)}: {one.text}"
         for one in verdict.evidence
         if one.strength in ("decisive", "strong") or one.says == "broken"
     ]
+    lines += [f"{printable(verdict.path)}: {note}" for note in verdict.notes]
     for face in verdict.faces or ():
-        judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.3f}"
+        judged = "too small to judge" if face.p_fake is None else f"p(fake) {face.p_fake:.4f}"
         lines.append(f"{printable(verdict.path)}: face at {face.box}: {judged}")
+    if verdict.reason not in (None, "between the cuts"):
+        lines.append(f"{printable(verdict.path)}: unsure: {verdict.reason}.")
     if verdict.decided_by in ("credential", "metadata"):
         lines.append(
             f"{printable(verdict.path)}: the verdict rests on the file's {verdict.decided_by}; "

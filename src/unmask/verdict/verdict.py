@@ -11,7 +11,7 @@ from typing import Any
 
 from unmask.evidence.finding import Finding
 from unmask.model.card import Band
-from unmask.verdict.decide import DECIMALS, Call, DecidedBy
+from unmask.verdict.decide import DECIMALS, Call, DecidedBy, Decision, Reason
 
 
 def _out(about: str, *, csv: bool = False) -> dict[str, Any]:
@@ -50,6 +50,14 @@ class Verdict:
     ``p_fake`` is what the pixels say and nothing else. ``verdict`` also heeds what the file says of
     itself, by the rules of `unmask.verdict.decide`; ``decided_by`` tells which of them it was.
 
+    Example::
+
+        from unmask import Detector, Verdict
+
+        found: Verdict = Detector().detect("photo.jpg")
+        print(found.verdict, found.p_fake, found.decided_by)
+        print(found.to_json())
+
     Attributes:
         path: The picture's name as it was given; ``-`` for standard input or a picture in memory.
         verdict: ``real``, ``fake`` or ``unsure``.
@@ -59,7 +67,9 @@ class Verdict:
         category_confidence: Probability in [0, 1] of the likeliest category.
         error: One sentence that says why there is no answer.
         decided_by: ``pixels``, ``credential`` or ``metadata``: what the verdict rests on.
+        reason: Why the verdict is ``unsure``; None where it is not.
         evidence: What the file says of itself, the strongest first.
+        notes: What a person should know of how the picture was read, one sentence each.
         faces: The faces found, the surest first; None where nobody asked for them.
         milliseconds: Time spent on the picture: reading, decoding and its share of the inference.
         band: The cuts on p_fake by which the pixels were called.
@@ -83,7 +93,13 @@ class Verdict:
         default=None, metadata=_out("one sentence that says why there is no answer", csv=True)
     )
     decided_by: DecidedBy | None = field(default=None, metadata=_out("what the verdict rests on"))
+    reason: Reason | None = field(
+        default=None, metadata=_out("what keeps the verdict unsure, where it is")
+    )
     evidence: tuple[Finding, ...] = field(default=(), metadata=_out("what the file says of itself"))
+    notes: tuple[str, ...] = field(
+        default=(), metadata=_out("what to know of how the picture was read; empty for most")
+    )
     faces: tuple[FaceVerdict, ...] | None = field(
         default=None, metadata=_out("each face by itself; absent where nobody asked for them")
     )
@@ -91,6 +107,35 @@ class Verdict:
     band: Band | None = None
     forced: bool = False
     likeliest: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        path: str,
+        decision: Decision,
+        evidence: tuple[Finding, ...] = (),
+        faces: tuple[FaceVerdict, ...] | None = None,
+        milliseconds: float | None = None,
+        *,
+        notes: tuple[str, ...] = (),
+    ) -> Verdict:
+        """Return the answer that a decision makes."""
+        return cls(
+            path=path,
+            verdict=decision.call,
+            p_fake=decision.p_fake,
+            category=decision.category,
+            category_confidence=decision.category_confidence,
+            decided_by=decision.decided_by,
+            reason=decision.reason,
+            evidence=evidence,
+            notes=notes,
+            faces=faces,
+            milliseconds=milliseconds,
+            band=decision.band,
+            forced=decision.forced,
+            likeliest=decision.likeliest,
+        )
 
     def to_row(self) -> dict[str, str | float | None]:
         """Return the fields of `COLUMNS`."""
@@ -100,6 +145,7 @@ class Verdict:
         """Return every field that goes out, for JSON; ``faces`` only where they were looked for."""
         row: dict[str, Any] = {name: getattr(self, name) for name in FIELDS}
         row["evidence"] = [one.to_json() for one in self.evidence]
+        row["notes"] = list(self.notes)
         if self.faces is None:
             del row["faces"]
         else:

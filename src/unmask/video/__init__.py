@@ -1,6 +1,6 @@
 """Moving pictures: frames are sampled, judged as pictures are, and pooled into one verdict.
 
-    from unmask.video.detector import VideoDetector
+    from unmask import VideoDetector
 
     found = VideoDetector().detect("clip.mp4")
     print(found.verdict, found.p_fake, found.interval, found.segments)

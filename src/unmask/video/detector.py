@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import heapq
-import io
 import mmap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from unmask.detector.detector import IN_MEMORY, Detector
-from unmask.detector.faces import find_and_cut, judge_cut
+from unmask.detector.detector import Detector
+from unmask.detector.examined import IN_MEMORY
 from unmask.evidence.finding import Finding
 from unmask.evidence.inspect import inspect_container
-from unmask.faces.finder import FaceFinder
+from unmask.model.model import ModelOutput
 from unmask.picture.decode import Pixels
-from unmask.picture.views import Views, make_views
+from unmask.picture.errors import PictureError
+from unmask.picture.thumbnail import thumbnail
+from unmask.verdict.decide import Call, PictureFacts, Reason, decide, weigh
 from unmask.verdict.verdict import FaceVerdict
+from unmask.video.frames import DEFAULT_VIDEO_LIMITS, Frame, Video, VideoLimits
 from unmask.video.pool import DEFAULT_POOL, POOLS, Pool, find_segments, pooled_interval
-from unmask.video.read import DEFAULT_VIDEO_LIMITS, Video, VideoLimits, read_video
+from unmask.video.read import read_video
 from unmask.video.sample import SamplingPlan, sample
 from unmask.video.track import Tracker
 from unmask.video.verdict import FrameVerdict, Moment, VideoVerdict
@@ -42,16 +44,27 @@ Progress = Callable[[float, float | None], None]
 """Called with the seconds of the video that are done, and its length where it is known."""
 
 
-class _Judged(NamedTuple):
-    time: float
-    number: int
-    logit: float
+class _JudgedFrame(NamedTuple):
+    frame: Frame
     pixels: Pixels
+    output: ModelOutput
     faces: tuple[FaceVerdict, ...]
+    plain: bool
 
 
 class VideoDetector:
-    """Tells real videos from made or altered ones. Safe to share between threads."""
+    """Tells real videos from made or altered ones. Safe to share between threads.
+
+    Example::
+
+        from unmask import VideoDetector
+
+        found = VideoDetector().detect("clip.mp4")
+        print(found.verdict, found.p_fake, found.interval, found.segments)
+
+    Attributes:
+        detector: What judges the frames.
+    """
 
     def __init__(
         self,
@@ -59,23 +72,22 @@ class VideoDetector:
         *,
         plan: SamplingPlan | None = None,
         pool: Pool = DEFAULT_POOL,
-        faces: bool = True,
         limits: VideoLimits = DEFAULT_VIDEO_LIMITS,
     ) -> None:
         """Prepare.
 
         Args:
-            detector: What judges the frames; None for one with the shipped model.
+            detector: What judges the frames, with all its settings; where it looks for faces, they
+                are followed. None for one with the shipped model that does.
             plan: Which frames are judged; None for one a second.
             pool: How the frames' logits become one.
-            faces: Whether to find and follow faces.
-            limits: What one video may cost.
+            limits: What one video may cost. No frame may have more pixels than a picture.
         """
-        self.detector = detector or Detector()
+        self.detector = detector or Detector(faces=True)
         self._plan = plan or SamplingPlan()
         self._pool: Pool = pool
-        self._finder = FaceFinder() if faces else None
-        self._limits = limits
+        most = min(limits.max_pixels, self.detector.settings.limits.max_pixels)
+        self._limits = replace(limits, max_pixels=most)
 
     def detect(self, file: str | Path | bytes, progress: Progress | None = None) -> VideoVerdict:
         """Answer for one video.
@@ -88,87 +100,106 @@ class VideoDetector:
             PictureError: The video cannot be read.
         """
         started = time.monotonic()
-        name = IN_MEMORY if isinstance(file, bytes) else str(file)
         video = read_video(file, self._limits)
         tracker, moments = Tracker(), _Moments()
-        probability = self.detector.probability
-        logits, frames = [], []
-        shape = (0, 0)
+        outputs: list[ModelOutput] = []
+        frames: list[FrameVerdict] = []
+        scale, shows_faces = self.detector.scale, self.detector.settings.faces
+        height, width, plain = 0, 0, True
         for one in self._judged(video, progress):
-            p_fake = float(probability(np.array([one.logit]))[0])
-            logits.append(one.logit)
-            frames.append(FrameVerdict(one.time, one.number, p_fake, one.logit, one.faces))
-            tracker.add(
-                one.time, [face.box for face in one.faces], [face.p_fake for face in one.faces]
+            at, faces, output = one.frame.time, one.faces, one.output
+            p_fake = float(scale.p_fake(output.logit))
+            outputs.append(output)
+            frames.append(
+                FrameVerdict(
+                    at, one.frame.number, p_fake, output.logit, faces if shows_faces else ()
+                )
             )
-            moments.offer(one.time, p_fake, one.pixels)
-            shape = one.pixels.shape[:2]
-        evidence = self._evidence(file, video)
-        values = np.array(logits)
-        pooled = float(POOLS[self._pool](values))
-        p_fake, low, high = probability(
-            np.array([pooled, *pooled_interval(values, self._pool)])
-        ).tolist()
-        duration = video.duration or frames[-1].time
+            tracker.add(at, [face.box for face in faces], [face.p_fake for face in faces])
+            moments.offer(at, p_fake, one.pixels)
+            height, width = one.pixels.shape[:2]
+            plain = plain and one.plain
+        if not frames:
+            raise PictureError("No frame of the video could be judged within its limits.")
+        logits = np.array([output.logit for output in outputs])
+        judged = scale.judged(logits)
         times = np.array([frame.time for frame in frames])
-        banded = self.detector.banded(values)
+        duration = video.duration or frames[-1].time
         end = min(duration, self._limits.max_seconds)
-        of_whole = float(self.detector.banded(np.array([pooled]))[0])
-        real_below, fake_from = self.detector.real_below, self.detector.fake_from
-        if of_whole < real_below < fake_from and find_segments(times, banded, fake_from, end):
+        pooled = self._pooled(outputs)
+        of_faces = [float(np.mean(track.p_fakes)) for track in tracker.tracks if track.p_fakes]
+        facts = PictureFacts(width, height, plain=plain, face_p_fakes=of_faces)
+        alone = decide(scale.card, pooled, facts, (), scale.settings)
+        call: Call = alone.call
+        reason: Reason | None = alone.reason
+        fake_from = scale.judged_band.fake_from
+        if call == "real" and not alone.forced and find_segments(times, judged, fake_from, end):
             # A short fake in a long video hardly moves the mean.
-            of_whole = real_below
+            call, reason = "unsure", "a stretch looks made"
             video.notes.append(_A_STRETCH)
-        call, decided_by = self.detector.call(of_whole, evidence)
+        evidence = self._evidence(file, video)
+        call, decided_by = weigh(call, evidence, forced=alone.forced)
+        low, high = scale.p_fake(np.array(pooled_interval(logits, self._pool))).tolist()
+        p_fakes = np.array([frame.p_fake for frame in frames])
         return VideoVerdict(
-            path=name,
+            path=IN_MEMORY if isinstance(file, bytes) else str(file),
             verdict=call,
-            p_fake=p_fake,
+            p_fake=alone.p_fake,
             interval=(low, high),
             pool=self._pool,
             decided_by=decided_by,
+            reason=reason if call == "unsure" else None,
             duration=duration,
-            width=shape[1],
-            height=shape[0],
+            width=width,
+            height=height,
             codec=video.codec,
-            frames=tuple(frames),
-            segments=tuple(find_segments(times, banded, self.detector.threshold, end)),
-            tracks=tuple(tracker.tracks),
+            frames_judged=len(frames),
+            segments=tuple(find_segments(times, judged, scale.threshold, end, p_fakes)),
+            tracks=tuple(tracker.tracks) if shows_faces else (),
             moments=moments.found(),
             evidence=evidence,
             notes=tuple(dict.fromkeys(video.notes)),
+            frames=tuple(frames),
             seconds=time.monotonic() - started,
         )
 
-    def _judged(self, video: Video, progress: Progress | None) -> Iterator[_Judged]:
+    def _judged(self, video: Video, progress: Progress | None) -> Iterator[_JudgedFrame]:
         """Judge the sampled frames, a few at a time: memory does not grow with the video."""
         chosen = sample(video, self._plan)
-        model = self.detector.model
         while batch := list(islice(chosen, _BATCH)):
             pixels = [frame.pixels() for frame in batch]
-            views: list[Views] = [make_views(one, model.card.views) for one in pixels]
-            logits, _ = model.answer(views)
-            for frame, one, logit in zip(batch, pixels, logits.tolist(), strict=True):
-                faces: tuple[FaceVerdict, ...] = ()
-                if self._finder:
-                    faces = judge_cut(find_and_cut(one, self._finder, model.card.views), model)
-                yield _Judged(frame.time, frame.number, logit, one, faces)
+            examined = [self.detector.examine(one) for one in pixels]
+            outputs = self.detector.model.answer([one.views for one in examined])
+            for frame, one, picture, output in zip(batch, pixels, examined, outputs, strict=True):
+                plain = picture.facts.plain
+                yield _JudgedFrame(frame, one, output, picture.judged_faces, plain)
             if progress:
                 progress(batch[-1].time, video.duration)
 
+    def _pooled(self, outputs: Sequence[ModelOutput]) -> ModelOutput:
+        """Return what the model says of the video, as if its frames were views of one picture."""
+        logits = np.array([output.logit for output in outputs])
+        graphic = [one.graphic_logit for one in outputs if one.graphic_logit is not None]
+        return ModelOutput(
+            logit=float(POOLS[self._pool](logits)),
+            category_logits=np.mean([output.category_logits for output in outputs], axis=0),
+            view_logits=logits.astype(np.float32),
+            graphic_logit=float(np.mean(graphic)) if graphic else None,
+        )
+
     def _evidence(self, file: str | Path | bytes, video: Video) -> tuple[Finding, ...]:
-        if not self.detector.reads_provenance:
+        settings = self.detector.settings
+        if not settings.provenance:
             return ()
-        trust = self.detector.trust
         if isinstance(file, bytes):
-            return tuple(inspect_container(file, video.texts, trust=trust))
+            return tuple(inspect_container(file, video.texts, trust=settings.trust))
         # Mapped and not read: a video's size is no memory.
         with (
             suppress(OSError, ValueError),
             Path(file).open("rb") as stream,
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
-            return tuple(inspect_container(data, video.texts, trust=trust))
+            return tuple(inspect_container(data, video.texts, trust=settings.trust))
         return ()
 
 
@@ -188,18 +219,10 @@ class _Moments:
         for one in near:
             self._heap.remove(one)
         heapq.heapify(self._heap)
-        heapq.heappush(self._heap, (p_fake, at, _small_jpeg(pixels)))
+        heapq.heappush(self._heap, (p_fake, at, thumbnail(pixels, _MOMENT_SIDE)))
         if len(self._heap) > _MOMENTS:
             heapq.heappop(self._heap)
 
     def found(self) -> tuple[Moment, ...]:
         """Return them, the most suspicious first."""
         return tuple(Moment(at, p, jpeg) for p, at, jpeg in sorted(self._heap, reverse=True))
-
-
-def _small_jpeg(pixels: Pixels) -> bytes:
-    image = Image.fromarray(pixels)
-    image.thumbnail((_MOMENT_SIDE, _MOMENT_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()

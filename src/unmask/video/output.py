@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+from unmask.files import write_whole
 from unmask.video.pool import smooth
 from unmask.video.verdict import TIMELINE_COLUMNS, VideoVerdict
 
@@ -37,7 +38,7 @@ def write_all(found: VideoVerdict, folder: Path, *, threshold: float) -> list[Pa
     for number, moment in enumerate(found.moments, 1):
         files[f"moment-{number}.jpg"] = moment.jpeg
     for name, data in files.items():
-        (folder / name).write_bytes(data)
+        write_whole(folder / name, data)
     return [folder / name for name in files]
 
 

@@ -1,6 +1,6 @@
 """From the logits of frames to one for the video, with an interval, and to segments in time.
 
-Which pool is the default was measured: benchmarks/video.py, docs/video.md.
+Which pool is the default was measured: bench/video.py, docs/video.md.
 """
 
 from __future__ import annotations
@@ -80,24 +80,28 @@ def pooled_interval(logits: Values, pool: Pool, seed: int = 0) -> tuple[float, f
     return float(low), float(high)
 
 
-def find_segments(times: Values, p_fake: Values, threshold: float, end: float) -> list[Segment]:
+def find_segments(
+    times: Values, judged: Values, threshold: float, end: float, p_fake: Values | None = None
+) -> list[Segment]:
     """Return the stretches whose frames, smoothed by a median of three, look fake.
 
     Each frame stands for the time from halfway to the one before to halfway to the one after.
 
     Args:
         times: Rising, in seconds.
-        p_fake: Of the frames.
-        threshold: From this p(fake) on a frame looks fake.
+        judged: What of each frame is held against the threshold.
+        threshold: From here on a frame looks fake.
         end: Length of the video in seconds.
+        p_fake: Of the frames, as it is shown; None where that is what is judged.
     """
     if times.size == 0:
         return []
+    shown = judged if p_fake is None else p_fake
     edges = np.concatenate([[0.0], (times[1:] + times[:-1]) / 2, [max(end, float(times[-1]))]])
-    flags = smooth(p_fake) >= threshold
+    flags = smooth(judged) >= threshold
     bounds = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
     return [
-        Segment(float(edges[first]), float(edges[last]), float(p_fake[first:last].mean()))
+        Segment(float(edges[first]), float(edges[last]), float(shown[first:last].mean()))
         for first, last in zip(bounds[::2], bounds[1::2], strict=True)
     ]
 

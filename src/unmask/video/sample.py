@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from unmask.video.read import Frame, Video
+from unmask.video.frames import Frame, Video
 
 Sampling = Literal["uniform", "scenes", "every"]
 
@@ -16,8 +16,8 @@ _FEWEST = 8
 _GREY = (32, 18)
 # Mean difference of grey values, 0-255, between frames a moment apart, from which a scene is new.
 _CUT = 24.0
-_LOOK_EVERY = 0.12
-_SETTLE = 0.2
+_COMPARE_EVERY = 0.12
+_AFTER_CUT = 0.2
 _LONGEST_GAP = 4.0
 _EPSILON = 1e-3
 
@@ -79,13 +79,13 @@ def _uniform(video: Video, plan: SamplingPlan) -> Iterator[Frame]:
 
 def _scenes(video: Video, plan: SamplingPlan) -> Iterator[Frame]:
     before: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
-    looked, due = -1.0, 0.0
+    compared, due = -1.0, 0.0
     for frame in video.frames:
-        if frame.time - looked >= _LOOK_EVERY:
-            looked = frame.time
+        if frame.time - compared >= _COMPARE_EVERY:
+            compared = frame.time
             grey = frame.grey(*_GREY).astype(np.float64)
             if before is not None and float(np.abs(grey - before).mean()) > _CUT:
-                due = min(due, frame.time + _SETTLE)
+                due = min(due, frame.time + _AFTER_CUT)
             before = grey
         if frame.time >= due - _EPSILON:
             yield frame

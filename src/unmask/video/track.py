@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-Box = tuple[int, int, int, int]
+FaceBox = tuple[int, int, int, int]
 _SAME = 0.3
 _PATIENCE = 2
 
@@ -28,7 +28,7 @@ class Track:
 
     number: int
     times: list[float] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    boxes: list[FaceBox] = field(default_factory=list)
     p_fakes: list[float] = field(default_factory=list)
 
 
@@ -39,7 +39,7 @@ class Tracker:
         self.tracks: list[Track] = []
         self._missed: dict[int, int] = {}
 
-    def add(self, time: float, boxes: list[Box], p_fakes: list[float | None]) -> None:
+    def add(self, time: float, boxes: list[FaceBox], p_fakes: list[float | None]) -> None:
         """Take the faces of the next frame, the best overlaps first."""
         pairs = sorted(
             (
@@ -69,7 +69,7 @@ class Tracker:
                 track.p_fakes.append(p_fake)
 
 
-def iou(one: Box, other: Box) -> float:
+def iou(one: FaceBox, other: FaceBox) -> float:
     """Return the intersection over the union of two boxes, in [0, 1]."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])

@@ -6,81 +6,70 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import (
-    CalibrationOption,
-    ModelFile,
-    ProvenanceOption,
-    ThresholdOption,
-    TrustList,
-    TtaOption,
-)
+from unmask.cli.options import check_file, check_output
 from unmask.cli.progress import detection_progress
+from unmask.cli.settings_options import with_settings
+from unmask.detector.settings import DetectorSettings
 from unmask.picture.find import STDIN, find_pictures
 from unmask.verdict.table import VerdictTable, summary
 from unmask.verdict.writers import CsvWriter, JsonLinesWriter, JsonWriter, Writer
 
 SOME_FAILED, INTERRUPTED = 1, 130
+STDOUT = "-"
 
 
+@with_settings()
 def detect(
     paths: Annotated[
         list[str],
         typer.Argument(help="Files, folders, globs, or - for one picture on standard input."),
     ],
+    model: Path | None,
+    settings: DetectorSettings,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
     as_jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print one JSON object a line.")
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write the rows to this CSV file.")] = None,
-    threshold: ThresholdOption = None,
-    model: ModelFile = None,
-    calibration: CalibrationOption = None,
-    tta: TtaOption = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the rows to this CSV file; - prints them in place of the table."
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures an inference.")] = 8,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Decoding threads; one a core if not given.", show_default=False),
     ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
-    provenance: ProvenanceOption = True,
-    faces: Annotated[
-        bool, typer.Option("--faces", help="Find faces and judge each by itself as well.")
-    ] = False,
-    trust: TrustList = None,
 ) -> None:
     """Say of each picture whether it is real or made or altered by AI.
 
     Exit code 0: all were answered; 1: some could not be read; 2: wrong use.
     """
     from unmask.detector.detector import Detector
-    from unmask.evidence.credentials import read_trust_list
 
-    if as_json and as_jsonl:
-        fail("choose one of --json and --jsonl.")
+    csv_printed = csv is not None and str(csv) == STDOUT
+    if as_json + as_jsonl + csv_printed > 1:
+        fail("choose one of --json, --jsonl and --csv -.")
     if paths.count(STDIN) > 1:
         fail("standard input can be read once; give - once.")
     with clean_errors():
-        detector = Detector(
-            model,
-            threshold=threshold,
-            device=device,
-            calibration=calibration,
-            tta=tta,
-            provenance=provenance,
-            trust=read_trust_list(trust) if trust else None,
-            faces=faces,
-        )
+        if not csv_printed:
+            check_file("--csv", csv)
+            check_output("--csv", csv, paths)
+        detector = Detector(model, settings)
 
     counts: Counter[str] = Counter()
     started = time.perf_counter()
-    to_terminal = not (as_json or as_jsonl)
+    to_terminal = not (as_json or as_jsonl or csv_printed)
     console = Console(highlight=False)
     with clean_errors(), ExitStack() as stack:
         sinks = [
@@ -107,9 +96,13 @@ def detect(
 
 
 def _writers(stack: ExitStack, as_json: bool, as_jsonl: bool, csv: Path | None) -> list[Writer]:
+    """Open what is written to; a file name that is not UTF-8 is written byte for byte."""
     writers: list[Writer] = []
-    if csv is not None:
-        # surrogateescape: a file name that is not UTF-8 is written byte for byte.
+    if csv is not None and str(csv) == STDOUT:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")
+        writers.append(CsvWriter(sys.stdout))
+    elif csv is not None:
         file = csv.open("w", newline="", encoding="utf-8", errors="surrogateescape")
         writers.append(CsvWriter(stack.enter_context(file)))
     if as_json:

@@ -14,23 +14,26 @@ from rich.console import Console
 
 from unmask.cli.ask.detect import INTERRUPTED, SOME_FAILED
 from unmask.cli.errors import clean_errors, fail, until_stopped
+from unmask.cli.options import check_folder
 from unmask.cli.progress import detection_progress
+from unmask.cli.settings_options import with_settings
+from unmask.detector.settings import DetectorSettings
 from unmask.picture.errors import PictureError
 from unmask.picture.find import STDIN, Found, find_pictures
 
 if TYPE_CHECKING:
+    from unmask.detector.examined import ExaminedPicture
     from unmask.heatmap import Explanation
 
-    Explain = Callable[[Found], Explanation]
 
-_MODEL_SUFFIX = ".onnx"
-
-
+@with_settings()
 def explain(
     paths: Annotated[
         list[str],
         typer.Argument(help="Files, folders, globs, or - for one picture on standard input."),
     ],
+    model: Path | None,
+    settings: DetectorSettings,
     out: Annotated[Path, typer.Option(help="The folder for heatmaps and maps.")] = Path(
         "explained"
     ),
@@ -45,13 +48,10 @@ def explain(
         ),
     ] = None,
     method: Annotated[
-        Literal["cam", "gradcam", "gradcam++", "smoothgradcam++"],
-        typer.Option(help="cam is exact and signed; the others show support alone."),
-    ] = "cam",
-    model: Annotated[
-        Path | None,
+        Literal["cam", "occlusion", "gradcam", "gradcam++", "smoothgradcam++"] | None,
         typer.Option(
-            help="An ONNX model with its card, or the folder of a training run (needs PyTorch).",
+            help="cam is exact, where the model has maps; occlusion hides parts, for every model; "
+            "the others are for training runs. The model's best if not given.",
             show_default=False,
         ),
     ] = None,
@@ -60,16 +60,15 @@ def explain(
         typer.Option(min=16, help="Shrink heatmaps to so many pixels a side.", show_default=False),
     ] = None,
     bar: Annotated[bool, typer.Option(help="Draw a colour bar into the heatmap.")] = True,
-    raw: Annotated[bool, typer.Option(help="Also write the raw map as .npy.")] = True,
+    raw: Annotated[bool, typer.Option(help="Also write the raw map as .npy.")] = False,
     as_jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print one JSON object a line.")
     ] = False,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "auto",
 ) -> None:
     """Show which parts of a picture speak for fake and which for real.
 
-    Writes a heatmap (PNG, the picture's own size) and the raw map (.npy) of each picture. What a
-    heatmap does not prove: docs/explain.md.
+    Writes a heatmap (PNG, the picture's own size) of each picture and, if asked, the raw map
+    (.npy). What a heatmap does not prove: docs/explain.md.
 
     Exit code 0: all were explained; 1: some could not be read; 2: wrong use.
     """
@@ -80,18 +79,19 @@ def explain(
     if category is not None and head != "category":
         fail("--category goes with --head category.")
     with clean_errors():
-        run, verdict = _explainer(model, device, head=head, method=method, category=category)
+        check_folder("--out", out)
         if any(Path(path).is_dir() and out.resolve() == Path(path).resolve() for path in paths):
             raise ValueError(f"the heatmaps would lie among the pictures of {out}; name another.")
+        explained = _explainer(model, settings, head=head, method=method, category=category)
         out.mkdir(parents=True, exist_ok=True)
     names, counts = Names(out), Counter[str]()
     console = Console(highlight=False, markup=False, soft_wrap=True)
     bars = detection_progress(paths, console, table=not as_jsonl)
     with clean_errors(), bars as advance, until_stopped() as stop:
         for given, found in stop.heed(_find(paths, out.resolve())):
-            row = _explain_one(given, found, run, verdict, names, head, longest, bar, raw)
+            row = _explain_one(given, found, explained, names, head, longest, bar, raw)
             counts["error" if row["error"] else "explained"] += 1
-            _tell(console, row, as_jsonl)
+            _print_row(console, row, as_jsonl)
             advance()
     if stop.came:
         raise typer.Exit(INTERRUPTED)
@@ -109,36 +109,27 @@ def _find(paths: list[str], out: Path) -> Iterator[tuple[str, Found]]:
 
 
 def _explainer(
-    model: Path | None, device: Literal["auto", "cpu", "cuda"], **choice: Any
-) -> tuple[Explain, Callable[[Explanation], dict[str, Any]]]:
-    """Return what explains a picture, and what says how the same picture was answered."""
-    if model and (model.is_dir() or model.suffix != _MODEL_SUFFIX):
-        if not model.exists():
-            raise ValueError(f"There is neither a model nor a training run at {model}.")
-        from unmask.lab.train.explain_run import RunExplainer
-
-        of_run = RunExplainer(model)
-        # A run is not calibrated: its logits are no probabilities yet.
-        return (lambda found: of_run.explain(found, **choice)), lambda done: {}
+    model: Path | None, settings: DetectorSettings, **choice: Any
+) -> Callable[[Found], tuple[ExaminedPicture, Explanation]]:
+    """Return what examines a picture and explains the answer; what is asked for is checked."""
     from unmask.detector.detector import Detector
     from unmask.heatmap import explain as explain_answer
     from unmask.heatmap.explainer import check_choice
 
-    detector = Detector(model, device=device)
-    check_choice(categories=detector.model.card.categories, **choice)
+    detector = Detector(model, settings)
+    check_choice(detector.model, **choice)
 
-    def answer(done: Explanation) -> dict[str, Any]:
-        said = detector.detect(done.pixels).to_row()
-        return {name: said[name] for name in ("verdict", "p_fake", "category")}
+    def explained(found: Found) -> tuple[ExaminedPicture, Explanation]:
+        examined = detector.examine(found)
+        return examined, explain_answer(detector, examined, **choice)
 
-    return (lambda found: explain_answer(detector, found, **choice)), answer
+    return explained
 
 
 def _explain_one(
     given: str,
     found: Found,
-    run: Explain,
-    verdict: Callable[[Explanation], dict[str, Any]],
+    explained: Callable[[Found], tuple[ExaminedPicture, Explanation]],
     names: Any,
     head: str,
     longest: int | None,
@@ -146,17 +137,20 @@ def _explain_one(
     raw: bool,
 ) -> dict[str, Any]:
     """Explain one picture and write its files; return the row about it."""
+    from unmask.files import write_whole
+
     name = found if isinstance(found, str) else STDIN
-    row: dict[str, Any] = {"path": name, "error": None}
     try:
-        done = run(found)
+        examined, done = explained(found)
     except PictureError as problem:
         return {"path": problem.name or name, "error": str(problem)}
     place = names.place(name, given, head)
     place.parent.mkdir(parents=True, exist_ok=True)
     heatmap = place.with_name(place.name + ".png")
-    heatmap.write_bytes(done.png(longest, bar=bar))
-    row |= verdict(done)
+    write_whole(heatmap, done.png(longest, bar=bar))
+    said = examined.verdict.to_json()
+    shown = ("path", "error", "verdict", "p_fake", "category", "decided_by", "reason")
+    row: dict[str, Any] = {field: said[field] for field in shown}
     row |= {"target": done.target, "method": done.method, "logit": round(done.logit, 4)}
     row |= {"bias": round(done.bias, 4), "heatmap": str(heatmap), "map": None}
     if raw:
@@ -165,7 +159,7 @@ def _explain_one(
     return row
 
 
-def _tell(console: Console, row: dict[str, Any], as_jsonl: bool) -> None:
+def _print_row(console: Console, row: dict[str, Any], as_jsonl: bool) -> None:
     from unmask.verdict.table import printable
 
     if as_jsonl:
@@ -174,8 +168,7 @@ def _tell(console: Console, row: dict[str, Any], as_jsonl: bool) -> None:
     elif row["error"]:
         console.print(f"{printable(row['path'])}: {row['error']}", style="magenta")
     else:
-        answer = f"{row['verdict']}, p(fake) {row['p_fake']:.3f}; " if "verdict" in row else ""
         console.print(
-            f"{printable(row['path'])}: {answer}logit of {row['target']} {row['logit']:+.2f} -> "
-            f"{printable(row['heatmap'])}"
+            f"{printable(row['path'])}: {row['verdict']}, p(fake) {row['p_fake']:.4f}; "
+            f"logit of {row['target']} {row['logit']:+.2f} -> {printable(row['heatmap'])}"
         )

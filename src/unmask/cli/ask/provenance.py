@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.errors import clean_errors
-from unmask.cli.options import TrustList
+from unmask.cli.settings_options import TrustOption
 
 
 def provenance(
@@ -16,14 +16,14 @@ def provenance(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a file and line.")
     ] = False,
-    trust: TrustList = None,
+    trust: TrustOption = None,
 ) -> None:
     """Say what files tell of themselves: credentials, metadata, marks of generators.
 
     Exit code 0: all were read; 1: some could not be; 2: wrong use. A file that says nothing is no
     more likely to be a fake than any other.
     """
-    from unmask.evidence.credentials import read_trust_list
+    from unmask.detector.settings import read_trust
     from unmask.evidence.finding import Finding
     from unmask.evidence.inspect import inspect_file
     from unmask.picture.errors import PictureError
@@ -32,7 +32,7 @@ def provenance(
 
     failed = False
     with clean_errors():
-        trusted = read_trust_list(trust) if trust else None
+        trusted = read_trust(trust)
         for found in find_pictures(paths):
             error: str | None = None
             findings: list[Finding] = []

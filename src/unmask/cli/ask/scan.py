@@ -5,29 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from unmask.cli.ask.detect import INTERRUPTED, SOME_FAILED
 from unmask.cli.errors import clean_errors, fail, until_stopped
-from unmask.cli.options import (
-    CalibrationOption,
-    ModelFile,
-    ProvenanceOption,
-    ThresholdOption,
-    TrustList,
-    TtaOption,
-    bounds,
-)
+from unmask.cli.options import bounds
+from unmask.cli.settings_options import with_settings
 
 if TYPE_CHECKING:
-    from unmask.scan.engine import Done, Engine
     from unmask.scan.ledger import Ledger
-    from unmask.scan.plan import Changes
-    from unmask.scan.settings import ScanSettings
+    from unmask.scan.plan import SourceChanges
+    from unmask.scan.scan_settings import ScanSettings
+    from unmask.scan.units import ScanEngine, UnitResult
 
 
+# There is a process a core: on a GPU they would stand in one another's way.
+@with_settings(device="cpu")
 def scan(
     sources: Annotated[
         list[str],
@@ -47,12 +42,6 @@ def scan(
         str | None,
         typer.Option(help="Of the Ray cluster.", show_default="one started on this machine"),
     ] = None,
-    model: ModelFile = None,
-    threshold: ThresholdOption = None,
-    calibration: CalibrationOption = None,
-    tta: TtaOption = False,
-    provenance: ProvenanceOption = True,
-    trust: TrustList = None,
     column: Annotated[
         str | None,
         typer.Option(help="Column of Parquet sources with the pictures.", show_default="found"),
@@ -65,7 +54,6 @@ def scan(
     retries: Annotated[
         int, typer.Option(min=1, help="Tries, alone, of a picture that kills workers.")
     ] = 2,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run.")] = "cpu",
     metrics_port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Serve Prometheus metrics here.", show_default=False),
@@ -78,6 +66,8 @@ def scan(
         int, typer.Option(min=0, help="Most suspicious pictures on the page.")
     ] = 24,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+    model: Path | None = None,
+    settings: Any = None,
 ) -> None:
     """Score every picture of an archive, once, whatever breaks on the way.
 
@@ -89,26 +79,20 @@ def scan(
     sources = [source if "://" in source else str(Path(source).absolute()) for source in sources]
     with _scan_errors():
         least, most = _bounds(workers, engine)
-        from unmask.evidence.credentials import read_trust_list
-        from unmask.scan.settings import ScanSettings
+        from unmask.scan.scan_settings import ScanSettings
 
-        settings = ScanSettings(
+        how = ScanSettings(
+            detector=settings,
             model=model.resolve() if model else None,
-            device=device,
-            threshold=threshold,
-            calibration=calibration,
-            tta=tta,
-            provenance=provenance,
-            trust=read_trust_list(trust) if trust else None,
             column=column,
             batch_size=batch_size,
             file_seconds=file_seconds,
             retries=retries,
         )
         _run(
-            sources, out, settings, block_size=block_size, metrics_port=metrics_port, log=log,
+            sources, out, how, block_size=block_size, metrics_port=metrics_port, log=log,
             thumbnails=thumbnails, quiet=quiet,
-            make=lambda ledger, told: _engine(engine, ledger, told, least, most, address),
+            make=lambda ledger, known: _engine(engine, ledger, known, least, most, address),
         )  # fmt: skip
 
 
@@ -117,7 +101,7 @@ def _run(
     out: Path,
     settings: ScanSettings,
     *,
-    make: Callable[[Ledger, ScanSettings], Engine],
+    make: Callable[[Ledger, ScanSettings], ScanEngine],
     block_size: int,
     metrics_port: int | None,
     log: Path | None,
@@ -125,61 +109,69 @@ def _run(
     quiet: bool,
 ) -> None:
     from unmask.logs import log_to
+    from unmask.scan.driver import ScanDriver, check_same, scan_folder
     from unmask.scan.ledger import Ledger
+    from unmask.scan.monitor import ScanMetrics, ScanMonitor, stderr_line
     from unmask.scan.plan import Plan
-    from unmask.scan.scan import Scan, check_same, scan_folder
+    from unmask.scan.rows import ROWS
     from unmask.scan.sources import list_items
-    from unmask.scan.summary import summarise
-    from unmask.scan.watch import Metrics, Watch, stderr_line
+    from unmask.scan.summary_page import write_summary
 
     # A model or a calibration that is not there is found before any long work.
     sha256 = _check_model(settings)
     settings = settings.model_copy(update={"model_sha256": sha256})
     facts = {
         "source": sources, "model": sha256, "block size": block_size,
-        "way to answer": settings.decides, "column": settings.column,
+        "way to answer": settings.decides, "column": settings.column, "set of columns": ROWS.names,
     }  # fmt: skip
     if not (out / Ledger.FILE).exists():
         # So that a source misspelled leaves nothing behind.
         _check_sources(sources, settings.column)
+    kept = ""
     with ExitStack() as stack, until_stopped() as stop:
         if log:
             log_to(log)
         ledger = stack.enter_context(scan_folder(out))
         check_same(ledger, facts)
         plan = Plan(out)
-        _tell_changes(plan.extend(list_items(sources, settings.column), block_size))
-        written = ledger.blocks().values()
-        watch = Watch(
-            plan.inputs,
-            before=sum(inputs for inputs, _ in written),
-            errors=sum(errors for _, errors in written),
-            stream=stderr_line(quiet),
-        )
-        if watch.before:
-            typer.echo(f"unmask: {watch.before:,} of {plan.inputs:,} inputs are done.", err=True)
-        watchers: list[Callable[[Done], None]] = [watch]
+        _say_changes(plan.extend(list_items(sources, settings.column), block_size))
+        if again := ledger.reopen():
+            _say(f"{_inputs(again)} failed for a reason that may have passed; tried again.")
+        before, errors = ledger.done()
+        monitor = ScanMonitor(plan.inputs, before, errors, stream=stderr_line(quiet))
+        if before:
+            _say(f"{before:,} of {plan.inputs:,} inputs are done.")
+        watchers: list[Callable[[UnitResult], None]] = [monitor]
         if metrics_port is not None:
-            metrics = Metrics(metrics_port, watch)
+            metrics = ScanMetrics(metrics_port, monitor)
             stack.callback(metrics.close)
             watchers.append(metrics)
-            typer.echo(f"unmask: metrics are at port {metrics.port}.", err=True)
-        if watch.before < plan.inputs:
+            _say(f"metrics are at port {metrics.port}.")
+        if len(ledger.blocks()) < plan.blocks:
             running = make(ledger, settings)
             try:
-                Scan(plan, ledger, running, watchers).run()
+                ScanDriver(plan, ledger, running, watchers, settings.unit_size).run()
             finally:
-                watch.close()
+                monitor.close()
                 running.close()
-        found = summarise(out, plan, ledger, watch, settings, thumbnails=thumbnails)
+                kept = f" with {ledger.done()[0]:,} of {_inputs(plan.inputs)} done"
+        found = write_summary(out, plan, ledger, monitor, settings, thumbnails=thumbnails)
     if stop.came:
-        typer.echo("unmask: stopped; the same command goes on from here.", err=True)
+        _say(f"stopped{kept}; the same command goes on from here.")
         raise typer.Exit(INTERRUPTED)
     typer.echo(found.sentence())
     raise typer.Exit(SOME_FAILED if found.errors else 0)
 
 
-def _tell_changes(changes: Changes) -> None:
+def _say(sentence: str) -> None:
+    typer.echo(f"unmask: {sentence}", err=True)
+
+
+def _inputs(count: int) -> str:
+    return f"{count:,} input" + "s" * (count != 1)
+
+
+def _say_changes(changes: SourceChanges) -> None:
     said = {
         "new": "new since the last start and added",
         "gone": "gone since the listing",
@@ -187,18 +179,17 @@ def _tell_changes(changes: Changes) -> None:
     }
     for name, count in changes._asdict().items():
         if count:
-            inputs = "input" if count == 1 else "inputs"
-            typer.echo(f"unmask: {count:,} {inputs} {said[name]}.", err=True)
+            _say(f"{_inputs(count)} {said[name]}.")
 
 
 def _engine(
     name: str, ledger: Ledger, settings: ScanSettings, least: int, most: int, address: str | None
-) -> Engine:
-    from unmask.scan.desk import LocalDesk
-    from unmask.scan.local import LocalEngine
+) -> ScanEngine:
+    from unmask.scan.coordinator import LedgerCoordinator
+    from unmask.scan.local_engine import LocalEngine
 
     if name == "local":
-        return LocalEngine(LocalDesk(ledger, settings.retries), settings, most)
+        return LocalEngine(LedgerCoordinator(ledger, settings.retries), settings, most)
     from unmask.scan.ray_engine import RayEngine
 
     return RayEngine(ledger.folder, settings, least, most, address)
@@ -218,12 +209,12 @@ def _bounds(workers: str | None, engine: str) -> tuple[int, int]:
 
 
 def _check_model(settings: ScanSettings) -> str:
+    """Return the SHA-256 of the model, once it is known to answer as the settings say."""
     from unmask.detector.detector import Detector
-    from unmask.model.ensemble import load_model
+    from unmask.model.open import open_model
 
-    model = load_model(settings.model, settings.device, 1)
-    Detector(model, threshold=settings.threshold, calibration=settings.calibration)
-    return model.card.sha256
+    model = open_model(settings.model, device=settings.detector.device, threads=1)
+    return Detector(model, settings.detector).model.card.sha256
 
 
 def _check_sources(sources: list[str], column: str | None) -> None:

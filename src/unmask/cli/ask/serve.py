@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unmask.cli.errors import clean_errors, fail
-from unmask.cli.options import CalibrationOption, bounds
+from unmask.cli.options import bounds
+from unmask.cli.settings_options import with_settings
 
 if TYPE_CHECKING:
     from unmask.service.settings import Settings
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STOP_SECONDS = 60
+# An upload's limit has a name and a default of its own beside the command line's.
+_SETTINGS = {"max_megabytes": "max_file_mb"}
 
 
+@with_settings(max_megabytes=20.0)
 def serve(
+    context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 5080,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Server processes.", show_default="1")
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
-    ] = None,
-    calibration: CalibrationOption = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Where the history is kept.", show_default="a folder of the user's"),
@@ -61,25 +62,22 @@ def serve(
             show_default="one started on this machine",
         ),
     ] = None,
+    *,
+    model: Path | None,
+    settings: Any,
 ) -> None:
     """Serve the page and the API; by default at http://127.0.0.1:5080, for this machine alone.
 
-    Every further setting is an environment variable: see docs/service.md. Ctrl-C or SIGTERM
-    finishes accepted requests and ends. On Ray, the same command given again with another model
-    replaces the replicas one by one: see docs/scale.md.
+    Environment variables set all else, and what no option says: see docs/service.md. Ctrl-C or
+    SIGTERM finishes accepted requests and ends. On Ray, the same command given again with another
+    model replaces the replicas one by one: see docs/scale.md.
     """
-    given = {
-        "PROCESSES": processes, "MODEL": model, "CALIBRATION": calibration, "DATA_DIR": data_dir,
-        "ALLOWED_HOSTS": allowed_hosts,
-    }  # fmt: skip
-    for name, value in given.items():
-        if value is not None:
-            os.environ[f"UNMASK_{name}"] = str(value)
     with ExitStack() as stack:
         with _service_errors():
             import uvicorn
 
-            settings = _settings()
+            # Each process that serves reads them anew from the environment.
+            settings = _settings(context)
             if host not in _LOOPBACK and not set(settings.allowed_hosts) - set(_LOOPBACK):
                 fail(
                     f"{host} can be reached from other machines: say under which names, "
@@ -132,7 +130,7 @@ def _serve_on_ray(
     import ray
     from ray import serve as ray_serve
 
-    from unmask.scan.ray_cluster import connect
+    from unmask.scan.ray_engine import connect
     from unmask.service.ray_serve import application, deploy
 
     connect(address)
@@ -197,11 +195,17 @@ def _service_errors() -> Iterator[None]:
             )
 
 
-def _settings() -> Settings:
+def _settings(context: typer.Context | None = None) -> Settings:
+    """Return the environment's settings, after setting there what was given as an option."""
     from pydantic import ValidationError
 
     from unmask.service.settings import Settings
 
+    if context is not None:
+        for option, value in context.params.items():
+            name, source = _SETTINGS.get(option, option), context.get_parameter_source(option)
+            if source and source.name == "COMMANDLINE" and name in Settings.model_fields:
+                os.environ[f"UNMASK_{name.upper()}"] = str(value)
     try:
         return Settings()
     except ValidationError as error:
@@ -221,13 +225,10 @@ def _keys() -> Keys:
 
 def _check(settings: Settings) -> None:
     """Find what would keep the service from starting; raises a ValueError with one sentence."""
-    from unmask.evidence.credentials import read_trust_list
-    from unmask.model.ensemble import load_model
+    from unmask.detector.detector import Detector
     from unmask.service.store.database import migrate, open_database
 
-    if settings.trust:
-        read_trust_list(settings.trust)
-    load_model(settings.model, settings.device).card.calibration_by(settings.calibration)
+    Detector(settings.model, settings.detector_settings())
     database = open_database(settings.url)
     migrate(database)
     database.dispose()

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from unmask.cli.errors import clean_errors, fail
-from unmask.cli.options import ModelFile, ThresholdOption, TrustList
+from unmask.cli.options import check_folder, check_output
 from unmask.cli.progress import video_progress
+from unmask.cli.settings_options import with_settings
+from unmask.detector.settings import DetectorSettings
 
 if TYPE_CHECKING:
     from unmask.video.detector import VideoDetector
     from unmask.video.verdict import VideoVerdict
 
 
+@with_settings(faces=True, max_megapixels=36.0, max_megabytes=4096.0)
 def video(
-    files: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
+    files: Annotated[list[Path], typer.Argument(help="Video files.")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -40,67 +43,55 @@ def video(
         Literal["mean", "top", "window"],
         typer.Option(help="From frames to video: mean, mean of the top quarter, or worst window."),
     ] = "mean",
-    faces: Annotated[bool, typer.Option(help="Find faces and follow them.")] = True,
     max_seconds: Annotated[float, typer.Option(min=1, help="Look at so much of a video.")] = 600.0,
     max_time: Annotated[float, typer.Option(min=1, help="Work so long on a video.")] = 300.0,
-    threshold: ThresholdOption = None,
-    model: ModelFile = None,
-    trust: TrustList = None,
-    benchmark: Annotated[
-        Path | None,
-        typer.Option(
-            help="Judge the labelled videos of a CSV with the columns path and label.",
-            show_default=False,
-        ),
-    ] = None,
+    *,
+    model: Path | None,
+    settings: DetectorSettings,
 ) -> None:
     """Say of each video whether it is real or made or altered by AI, and where.
 
     Exit code 0: all were answered; 1: some could not be read; 2: wrong use.
     """
-    if bool(files) == bool(benchmark):
-        fail("name videos, or a list of them with --benchmark.")
     with clean_errors():
         from unmask.detector.detector import Detector
-        from unmask.evidence.credentials import read_trust_list
         from unmask.heatmap.naming import Names
         from unmask.video.detector import VideoDetector
-        from unmask.video.read import VideoLimits
+        from unmask.video.frames import VideoLimits
         from unmask.video.sample import SamplingPlan
 
         if out and find_spec("matplotlib") is None:
             fail("the plot needs Matplotlib; install it with: pip install 'unmask[media]'")
+        check_output("--out", out, files)
+        check_folder("--out", out)
         if out:
             # Before any long work: a place that cannot be written is known now.
             out.mkdir(parents=True, exist_ok=True)
-        trusted = read_trust_list(trust) if trust else None
         detector = VideoDetector(
-            Detector(model, threshold=threshold, trust=trusted),
+            Detector(model, settings),
             plan=SamplingPlan(sampling, rate, most),
             pool=pool,
-            faces=faces,
-            limits=VideoLimits(max_seconds=max_seconds, max_time=max_time),
+            limits=VideoLimits(
+                max_bytes=settings.limits.max_bytes,
+                max_seconds=max_seconds,
+                max_pixels=settings.limits.max_pixels,
+                max_time=max_time,
+            ),
         )
-        if benchmark:
-            from unmask.lab.evaluate.videos import read_labelled, run_benchmark
-
-            figures = run_benchmark(detector, read_labelled(benchmark), _tell)
-            typer.echo(json.dumps(figures, indent=1))
-            return
         failed = False
-        paths, folders = files or [], Names(out or Path())
-        for path in paths:
+        folders = Names(out or Path())
+        for path in files:
             found = _answer(detector, path)
             failed |= found.error is not None
             if out and found.error is None:
                 from unmask.video.output import write_all
 
-                folder = out if len(paths) == 1 else folders.place(str(path), str(path), "found")
-                write_all(found, folder, threshold=detector.detector.threshold)
+                folder = out if len(files) == 1 else folders.place(str(path), str(path), "found")
+                write_all(found, folder, threshold=detector.detector.scale.shown_threshold)
             if as_json:
                 typer.echo(json.dumps(found.to_json()))
             else:
-                _show(found, out)
+                _print(found, out)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -115,11 +106,7 @@ def _answer(detector: VideoDetector, path: Path) -> VideoVerdict:
         return VideoVerdict(str(path), error=str(problem))
 
 
-def _tell(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-
-
-def _show(found: VideoVerdict, out: Path | None) -> None:
+def _print(found: VideoVerdict, out: Path | None) -> None:
     from unmask.verdict.table import printable
 
     name = printable(found.path)
@@ -127,22 +114,24 @@ def _show(found: VideoVerdict, out: Path | None) -> None:
         typer.echo(f"{name}: error: {found.error}")
         return
     low, high = found.interval or (0.0, 1.0)
-    typer.echo(f"{name}: {found.verdict}, p(fake) {found.p_fake:.3f} ({low:.3f}-{high:.3f})")
+    typer.echo(f"{name}: {found.verdict}, p(fake) {found.p_fake:.4f} ({low:.4f}-{high:.4f})")
     typer.echo(
         f"  {len(found.frames)} frames of {found.duration or 0:.1f} s, {found.width} x "
         f"{found.height}, {found.codec}, in {found.seconds:.1f} s"
     )
     if found.decided_by != "pixels":
         typer.echo(f"  The verdict rests on the file's {found.decided_by}.")
+    if found.reason:
+        typer.echo(f"  Unsure: {found.reason}.")
     for segment in found.segments:
         typer.echo(
             f"  Looks rather fake from {segment.start:.1f} s to {segment.end:.1f} s: "
-            f"p(fake) {segment.p_fake:.3f}"
+            f"p(fake) {segment.p_fake:.4f}"
         )
     long = sorted(found.tracks, key=lambda track: -len(track.times))[:10]
     for track in long:
         judged = (
-            f"p(fake) {sum(track.p_fakes) / len(track.p_fakes):.3f}"
+            f"p(fake) {sum(track.p_fakes) / len(track.p_fakes):.4f}"
             if track.p_fakes
             else ("too small to judge")
         )

@@ -1,4 +1,4 @@
-"""``unmask calibrate``: choose views, calibration and the unsure band on validation."""
+"""``unmask calibrate``: choose views, calibration and the unsure bands on validation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def calibrate(
     model: Annotated[
-        Path, typer.Argument(help="An exported ONNX model, its card beside it, or a training run.")
+        Path, typer.Argument(help="An ONNX model, its card beside it, or a training run.")
     ],
     data: Annotated[Path, typer.Option(help="The manifest; only its validation split is read.")],
     ensemble: Annotated[
@@ -41,12 +41,17 @@ def calibrate(
         ),
     ] = None,
     most_views: Annotated[
-        int, typer.Option(min=1, max=6, help="Most views a picture may cost.")
+        int,
+        typer.Option(
+            min=0,
+            max=6,
+            help="Most views a picture may cost, where the model leaves a choice; 0 keeps them.",
+        ),
     ] = 6,
 ) -> None:
-    """Choose views, calibration, unsure band and category cut, and write them into the card."""
+    """Choose views, calibration, unsure bands and category cut, and write them into the card."""
     with clean_errors():
-        from unmask.lab.calibrate.calibrate import calibrate, calibrate_ensemble
+        from unmask.lab.calibrate.calibrate import calibrate, make_ensemble
         from unmask.lab.data.manifest import read_manifest, select
         from unmask.model.ensemble import SUFFIX
 
@@ -57,41 +62,50 @@ def calibrate(
         check_file("--out", out)
         rows = select(read_manifest(data), "val")
         models = [model, *(ensemble or [])]
-        with counted("scoring", len(rows) * len(models)) as advance:
-            if out:
-                done = calibrate_ensemble(
-                    models, rows, out, combine=combine, most_views=most_views, on_progress=advance
-                )
-            else:
-                done = calibrate(model, rows, most_views=most_views, on_progress=advance)
+        if out:
+            with counted("scoring", len(rows) * len(models)) as advance:
+                make_ensemble(models, rows, out, combine=combine, on_progress=advance)
+        with counted("scoring", len(rows)) as advance:
+            done = calibrate(out or model, rows, most_views=most_views, on_progress=advance)
     card = done.card
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("views", "whole", "crops", "AUC"):
-        table.add_column(name, justify="right")
-    for score in done.plans:
-        chosen = "  <- chosen" if score.plan == card.views else ""
-        plan = score.plan
-        whole = "yes" if plan.whole else "no"
-        table.add_row(str(plan.count), whole, str(plan.crops), f"{score.auc:.4f}{chosen}")
     console = Console(highlight=False)
-    console.print(table)
+    if done.plans:
+        console.print(_plans(done))
     figures = card.validation
     if done.calibrations:
         console.print(_calibrations(done))
     else:
         console.print("Too few validation pictures to compare calibrations: Platt scaling.")
+    first, *others = card.bands
     console.print(
-        f"Real below {card.real_below:.3f}, fake from {card.fake_from:.3f}: "
+        f"Real below {first.real_below:.3f}, fake from {first.fake_from:.3f}: "
         f"answers {figures['coverage']:.1%}, {figures['wrong_among_answered']:.1%} of them wrong"
-        + (f"; promises at most {card.most_wrong:.0%}." if card.most_wrong else "; no promise.")
+        + (f"; promises at most {first.most_wrong:.0%}." if first.most_wrong else "; no promise.")
     )
+    for band in others:
+        console.print(
+            f"For at most {band.most_wrong:.0%} wrong answers: real below {band.real_below:.3f}, "
+            f"fake from {band.fake_from:.3f}."
+        )
     console.print(f"Category 'other' under a confidence of {card.category_cut:.3f}.")
     if done.skipped:
         console.print(f"{done.skipped} pictures could not be read and were left out.")
 
 
+def _plans(done: Calibrated) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("views", "whole", "crops", "AUC"):
+        table.add_column(name, justify="right")
+    for score in done.plans:
+        plan = score.plan
+        chosen = "  <- chosen" if plan in done.card.inputs.values() else ""
+        whole = "yes" if plan.whole else "no"
+        table.add_row(str(plan.count), whole, str(plan.crops), f"{score.auc:.4f}{chosen}")
+    return table
+
+
 def _calibrations(done: Calibrated) -> Table:
-    from unmask.lab.calibrate.choose import choose_calibration
+    from unmask.lab.calibrate.choose_calibration import choose_calibration
 
     chosen = choose_calibration(done.calibrations)
     table = Table(box=None, padding=(0, 2, 0, 0))

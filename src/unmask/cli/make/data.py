@@ -37,7 +37,8 @@ def index(
 ) -> None:
     """Make a manifest of labelled pictures: sizes, near-duplicate groups and splits.
 
-    Exit code 0: a manifest was written; 2: wrong use.
+    Exit code 0: a manifest was written; 1: it was, but something was left out as unreadable; 2:
+    wrong use.
     """
     from rich.console import Console
 
@@ -55,6 +56,7 @@ def index(
         write_manifest(out, made.rows)
     _warn(made)
     index_report(Console(highlight=False, markup=False), made, out)
+    raise typer.Exit(PROBLEMS_FOUND if made.left_out else 0)
 
 
 @app.command()

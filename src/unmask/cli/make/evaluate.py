@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from unmask.cli.errors import clean_errors, fail
-from unmask.cli.make.evaluate_folds import DEFAULT_RECIPE, leave_one_out
-from unmask.cli.make.evaluate_robustness import MOST, judge_robustness
-from unmask.cli.make.words import command_line
-from unmask.cli.options import CalibrationOption, TtaOption, check_file, check_folder
+from unmask.cli.errors import clean_errors
+from unmask.cli.make.repeat_command import changed_settings, command_line
+from unmask.cli.options import check_file, check_folder
 from unmask.cli.progress import counted
+from unmask.cli.settings_options import with_settings
+from unmask.detector.settings import DetectorSettings
 
 if TYPE_CHECKING:
     from unmask.detector.detector import Detector
@@ -24,36 +24,22 @@ if TYPE_CHECKING:
     from unmask.lab.evaluate.evaluate import Subject
     from unmask.lab.evaluate.gallery import Heatmap
     from unmask.lab.evaluate.predictions import Predictions
-    from unmask.model.card import ModelCard
 
-    Answer = Callable[[Sequence[Row], str], Answers]
+    Answering = Callable[[Sequence[Row], str], Answers]
 
 _PREDICTIONS_THRESHOLD = 0.5
 
 
+@with_settings()
 def evaluate(
     data: Annotated[Path, typer.Option(help="The manifest.")],
+    model: Path | None,
+    settings: DetectorSettings,
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="What to judge.")] = "test",
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="An ONNX model or a training run; the shipped model if not given.",
-            show_default=False,
-        ),
-    ] = None,
     predictions: Annotated[
         Path | None,
         typer.Option(
             help="A CSV with path and p_fake, judged instead of a model.", show_default=False
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="With --predictions: call fake from here on; 0.5 if not given.",
-            show_default=False,
         ),
     ] = None,
     out: Annotated[
@@ -62,10 +48,6 @@ def evaluate(
             help="A folder for report.html, test.csv, metrics.json and metrics.csv.",
             show_default=False,
         ),
-    ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(help="Another model's CSV on the same pictures.", show_default=False),
     ] = None,
     cost_fp: Annotated[
         float | None, typer.Option(help="Cost of a real picture called fake.", show_default=False)
@@ -77,6 +59,10 @@ def evaluate(
     markdown: Annotated[
         Path | None, typer.Option(help="Write a page of results.", show_default=False)
     ] = None,
+    folds: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --markdown: show a JSON of `unmask left-out`.", show_default=False),
+    ] = None,
     into_card: Annotated[
         bool, typer.Option("--into-card", help="Keep test figures in the model's card.")
     ] = False,
@@ -87,122 +73,33 @@ def evaluate(
             help="The model was trained on none of these generators: page and card say so.",
         ),
     ] = False,
-    leave_one_generator_out: Annotated[
-        bool,
-        typer.Option(
-            "--leave-one-generator-out",
-            help="Train a capped recipe without each generator, and test it on that one.",
-        ),
-    ] = False,
-    leave_one_source_out: Annotated[
-        bool,
-        typer.Option(
-            "--leave-one-source-out",
-            help="Train a capped recipe without each source, and test it on that one.",
-        ),
-    ] = False,
-    recipe: Annotated[
-        Path,
-        typer.Option(help="With --leave-one-...-out: what to train."),
-    ] = DEFAULT_RECIPE,
-    tower: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --leave-one-...-out: CLIP ViT-B/16 as ONNX, for a head on it as the shipped "
-            "model has one.",
-            show_default=False,
-        ),
-    ] = None,
-    robustness: Annotated[
-        bool,
-        typer.Option(
-            "--robustness",
-            help="Judge the model on pictures worn by compression, resizing, noise and more.",
-        ),
-    ] = False,
-    most: Annotated[
-        int,
-        typer.Option(
-            min=1, help="With --robustness: at most so many pictures of a source and label."
-        ),
-    ] = MOST,
-    calibration: CalibrationOption = None,
-    tta: TtaOption = False,
-    folds: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A JSON of --leave-one-...-out: written by it, shown by --markdown.",
-            show_default=False,
-        ),
-    ] = None,
 ) -> None:
     """Judge a model, or a CSV of predictions, with intervals, by generator, source and more."""
-    not_models = (predictions, threshold, compare, cost_fp, cost_fn)
-    if leave_one_generator_out or leave_one_source_out:
-        if (
-            any(option is not None for option in (*not_models, model, calibration, markdown))
-            or into_card
-            or unseen
-            or tta
-            or robustness
-            or split != "test"
-        ):
-            fail(
-                "--leave-one-...-out goes with --data, --recipe, --tower, --out, --folds and "
-                "--bootstrap."
-            )
-        if leave_one_generator_out and leave_one_source_out:
-            fail("choose one of --leave-one-generator-out and --leave-one-source-out.")
-        leave_one_out(
-            data,
-            "generator" if leave_one_generator_out else "source",
-            recipe,
-            tower,
-            out,
-            folds,
-            bootstrap,
-        )
-        return
-    if tower is not None:
-        fail("--tower goes with --leave-one-...-out.")
-    if robustness:
-        if any(option is not None for option in (*not_models, folds)) or into_card or unseen:
-            fail(
-                "--robustness goes with --data, --split, --model, --calibration, --tta, --most, "
-                "--out, --markdown and --bootstrap."
-            )
-        judge_robustness(
-            data, split, model, out, markdown,
-            calibration=calibration, tta=tta, most=most, bootstrap=bootstrap,
-        )  # fmt: skip
-        return
     with clean_errors():
-        from unmask.cli.make.evaluate_report import draw
-        from unmask.detector.detector import Detector
+        from unmask.cli.make.evaluate_table import draw
+        from unmask.files import write_whole
         from unmask.lab.data.manifest import read_manifest, select
         from unmask.lab.evaluate.answers import check_answered, check_labels, write_answers
-        from unmask.lab.evaluate.compare import compare as compare_answers
         from unmask.lab.evaluate.costs import check_costs, weigh_costs
         from unmask.lab.evaluate.evaluate import evaluate as judge
-        from unmask.lab.evaluate.files import write_metrics_csv, write_metrics_json
-        from unmask.lab.evaluate.models import open_model
+        from unmask.lab.evaluate.html_report import check_charts, write_report
+        from unmask.lab.evaluate.markdown_report import markdown_report
+        from unmask.lab.evaluate.metrics_files import write_metrics_csv, write_metrics_json
         from unmask.lab.evaluate.predictions import Predictions
-        from unmask.lab.evaluate.results_page import results_page
         from unmask.model.card import ModelCard
 
-        if predictions and (model or into_card or calibration or tta):
+        others = {**changed_settings(settings), "threshold": None}
+        if predictions and (model or into_card or unseen or any(others.values())):
             raise ValueError(
-                "--predictions are judged alone, without --model, --calibration, --tta and "
-                "--into-card."
+                "--predictions are judged alone, with --threshold at most: without a model, its "
+                "settings, --unseen and --into-card."
             )
-        if unseen and predictions:
-            raise ValueError("--unseen is about a model; what made predictions is not known.")
-        if into_card and (calibration or tta):
-            raise ValueError("a card keeps figures of its own calibration and views alone.")
-        if threshold is not None and not predictions:
-            raise ValueError("--threshold goes with --predictions; a model's is in its card.")
+        if into_card and any(changed_settings(settings).values()):
+            raise ValueError("a card keeps figures of the model's own settings alone.")
         if into_card and split != "test":
             raise ValueError("a card keeps figures of the test split alone.")
+        if folds and not markdown:
+            raise ValueError("--folds is shown by --markdown; without it there is nothing to show.")
         prices = None
         if cost_fp is not None and cost_fn is not None:
             prices = check_costs(cost_fp, cost_fn)
@@ -211,28 +108,26 @@ def evaluate(
         elif cost_fp is not None or cost_fn is not None:
             raise ValueError("--cost-fp and --cost-fn go together.")
         if out:
-            from unmask.lab.evaluate.html_report import check_charts, write_report
-
             check_charts()
         check_folder("--out", out)
         check_file("--markdown", markdown)
-        sections = _sections(folds or [], markdown)
+        sections = _sections(folds or [])
         rows = read_manifest(data)
         judged = select(rows, split)
         check_labels(judged, f"the split '{split}'")
         if prices:
             check_labels(select(rows, "val"), "the split 'val'")
-        other = Predictions(compare, rows, data.parent) if compare else None
-        # A wrong file is found before a model runs for minutes.
-        others = other.answers(judged, _PREDICTIONS_THRESHOLD) if other else None
+        detector, heatmap = None, None
         if predictions:
-            cut = _PREDICTIONS_THRESHOLD if threshold is None else threshold
-            subject, answer = _from_file(Predictions(predictions, rows, data.parent), cut)
+            chosen = settings.threshold
+            threshold = _PREDICTIONS_THRESHOLD if chosen is None else chosen
+            subject, answer = _from_file(Predictions(predictions, rows, data.parent), threshold)
         else:
-            detector = Detector(open_model(model), calibration=calibration, tta=tta)
+            detector = _open(model, settings)
             if unseen:
-                _check_unseen(detector.model.card, rows, judged)
+                _check_unseen(detector, rows, judged)
             subject, answer = _from_model(detector)
+            heatmap = _heatmap_of(detector)
         answers = answer(judged, "judging")
         check_answered(answers, f"the split '{split}'")
         costs = None
@@ -247,64 +142,57 @@ def evaluate(
             trained_on=frozenset(row.generator for row in rows if row.split == "train"),
             resamples=bootstrap,
         )
-        comparison = None
-        if others and compare:
-            comparison = compare_answers(
-                answers, others, compare.name, subject.threshold, bootstrap
-            )
         if out:
             out.mkdir(parents=True, exist_ok=True)
             write_answers(answers, subject.threshold, out / f"{split}.csv")
-            write_metrics_json(done, comparison, costs, out / "metrics.json")
+            write_metrics_json(done, costs, out / "metrics.json")
             write_metrics_csv(done, out / "metrics.csv")
-            heatmap = None if predictions else _heatmap_of(model)
-            write_report(done, comparison, costs, out / "report.html", heatmap)
+            write_report(done, costs, out / "report.html", heatmap)
         if markdown:
             command = command_line(
+                "evaluate",
                 data=Path("$DATA", data.name),
                 split=split,
                 model=model,
                 predictions=predictions,
-                threshold=threshold,
-                compare=compare,
                 cost_fp=cost_fp,
                 cost_fn=cost_fn,
                 bootstrap=None if bootstrap == 1000 else bootstrap,
-                calibration=calibration,
-                tta=tta,
+                **changed_settings(settings),
                 folds=folds,
                 unseen=unseen,
                 markdown=markdown,
             )
             title = "Generators never met" if unseen else "Results"
-            page = results_page(done, command, comparison, costs, sections, title)
-            markdown.write_text(page, encoding="utf-8", errors="replace")
-        if into_card:
+            write_whole(markdown, markdown_report(done, command, costs, sections, title))
+        if into_card and detector:
             path = ModelCard.path_for(detector.model.path)
-            card = ModelCard.read(path)
             kept = {"unseen": done.unseen_figures()} if unseen else {"test": done.card_figures()}
-            card.model_copy(update=kept).write(path)
-    draw(Console(highlight=False), done, comparison, costs, out)
+            ModelCard.read(path).model_copy(update=kept).write(path)
+    draw(Console(highlight=False), done, costs, out)
 
 
-def _sections(folds: list[Path], markdown: Path | None) -> list[list[str]]:
-    if folds and not markdown:
-        raise ValueError("--folds is shown by --markdown; without it there is nothing to show.")
-    if not folds:
-        return []
+def _open(model: Path | None, settings: DetectorSettings) -> Detector:
+    from unmask.detector.detector import Detector
+
+    return Detector(model, settings)
+
+
+def _sections(folds: list[Path]) -> list[list[str]]:
     from unmask.lab.left_out.results import Results
     from unmask.lab.left_out.tables import section
 
     return [section(Results.read(path)) for path in folds]
 
 
-def _check_unseen(card: ModelCard, rows: Sequence[Row], judged: Sequence[Row]) -> None:
+def _check_unseen(detector: Detector, rows: Sequence[Row], judged: Sequence[Row]) -> None:
     """Refuse fakes of which the model may have been trained on the like.
 
     Raises:
         ValueError: The model was trained on pictures of their source, or their generator has
             pictures in the manifest's training split.
     """
+    card = detector.model.card
     sources = {one.source for one in card.training_data}
     generators = {row.generator for row in rows if row.split == "train"}
     for row in judged:
@@ -315,39 +203,42 @@ def _check_unseen(card: ModelCard, rows: Sequence[Row], judged: Sequence[Row]) -
             )
 
 
-def _from_model(detector: Detector) -> tuple[Subject, Answer]:
-    from unmask.lab.evaluate.answers import ask
+def _from_model(detector: Detector) -> tuple[Subject, Answering]:
+    from unmask.lab.evaluate.answers import collect_answers
     from unmask.lab.evaluate.evaluate import Subject
 
-    card = detector.model.card
+    card, scale = detector.model.card, detector.scale
 
     def answer(rows: Sequence[Row], doing: str) -> Answers:
         with counted(doing, len(rows)) as advance:
-            return ask(detector, rows, advance)
+            return collect_answers(detector, rows, advance)
 
     subject = Subject(
         name=card.name,
         sha256=card.sha256,
         created=card.created,
-        threshold=card.threshold,
-        has_unsure=True,
-        promise=card.most_wrong,
+        threshold=scale.shown_threshold,
+        has_unsure=not scale.forced,
+        promise=scale.band.most_wrong,
     )
     return subject, answer
 
 
-def _heatmap_of(path: Path | None) -> Heatmap | None:
-    """Return what explains a model's answers; None for a model without the outputs it takes."""
-    from unmask.detector.detector import Detector
-    from unmask.heatmap import explain
+def _heatmap_of(detector: Detector) -> Heatmap | None:
+    """Return what explains a model's answers; None for a model that has no maps of its own.
 
-    detector = Detector(path)
-    if not detector.model.explains:
+    Hiding part after part would take as long as judging hundreds of pictures.
+    """
+    from unmask.heatmap.explainer import explain
+    from unmask.heatmap.methods import OCCLUSION
+
+    method, *_ = detector.model.methods
+    if method == OCCLUSION:
         return None
-    return lambda picture, longest: explain(detector, picture).png(longest)
+    return lambda picture, longest: explain(detector, picture, method=method).png(longest)
 
 
-def _from_file(predictions: Predictions, threshold: float) -> tuple[Subject, Answer]:
+def _from_file(predictions: Predictions, threshold: float) -> tuple[Subject, Answering]:
     from unmask.lab.evaluate.evaluate import Subject
 
     def answer(rows: Sequence[Row], doing: str) -> Answers:

@@ -39,7 +39,7 @@ def _document(found: Inspection) -> dict[str, Any]:
         "parameters": found.parameters,
         "tensors": found.tensors,
         "config": found.config.model_dump() if found.config else None,
-        "faults": found.config.faults.active if found.config else None,
+        "faults": list(found.faults),
         "metrics": dict(found.metrics),
         "environment": dict(found.environment),
         "note": found.note,
@@ -66,7 +66,7 @@ def _text(found: Inspection) -> str:
             ("architecture", f"{config.backbone}{frozen}{attention}"),
             ("heads", f"{heads}, {config.classifier}"),
             ("preprocessing", f"{seen}, {plan.size} px, values {config.scale}"),
-            ("faults", ", ".join(config.faults.active) or "none"),
+            ("faults", ", ".join(found.faults) or "none"),
         ]
         named = {name: value for name, value in changed(config).items() if name != "backbone"}
         lines += [("setting", f"{name}={value}") for name, value in named.items()]

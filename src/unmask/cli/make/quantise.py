@@ -29,4 +29,4 @@ def quantise(
         f"{out}: {out.stat().st_size / 1e6:.1f} MB; AUC on validation, mean over sources: "
         f"{reached['float32']:.3f} before, {reached['int8']:.3f} after"
     )
-    typer.echo("Not calibrated yet: run `unmask calibrate` next, or `unmask fuse`.")
+    typer.echo("Not calibrated yet: run `unmask calibrate` next.")

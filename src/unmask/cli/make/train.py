@@ -39,6 +39,10 @@ def train(
         int,
         typer.Option(min=0, help="Cross-validate: train so many times, each on all folds but one."),
     ] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(hidden=True, help="Put in on purpose, as in label_noise=0.2."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Argument(help="Settings that win over the file, as in epochs=5 views.size=128."),
@@ -49,24 +53,27 @@ def train(
         from unmask.lab.data.manifest import read_manifest
         from unmask.lab.recipes import recipe_file
         from unmask.lab.train.config import read_config
-        from unmask.lab.train.folds import cross_validate
-        from unmask.lab.train.notices import tell
+        from unmask.lab.train.cross_validation import cross_validate
+        from unmask.lab.train.faults import Faults
+        from unmask.lab.train.notices import notify
         from unmask.lab.train.train import train
 
         if recipe and config:
             raise ValueError("Name a recipe or a file of settings, not both.")
         chosen = read_config(recipe_file(recipe) if recipe else config, settings or [])
+        faults = Faults.read(fault or [])
         rows, progress = read_manifest(data), sys.stderr.isatty()
         if folds:
             spreads = cross_validate(
-                rows, out, chosen, folds, progress=progress, cache=cache, hard=hard
-            )
+                rows, out, chosen, folds,
+                progress=progress, cache=cache, hard=hard, faults=faults,
+            )  # fmt: skip
             for one in spreads:
                 values = ", ".join(f"{value:.4f}" for value in one.values)
                 typer.echo(f"{one.name:24}{one.mean:.4f} ± {one.deviation:.4f}  ({values})")
             return
-        best = train(rows, out, chosen, progress=progress, cache=cache, hard=hard)
-        tell(f"The best weights are in {best}; `unmask export {out}` makes a model of them.")
+        best = train(rows, out, chosen, progress=progress, cache=cache, hard=hard, faults=faults)
+        notify(f"The best weights are in {best}; `unmask export {out}` makes a model of them.")
 
 
 def recipes() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from unmask.lab.data.manifest import Row
+from unmask.lab.files import write_json
 from unmask.picture.decode import Pixels, decode, read_bytes
 from unmask.picture.errors import PictureError
 from unmask.picture.views import resize_shorter
@@ -117,9 +118,7 @@ def write_cache(
         "pictures": places,
         "unreadable": unreadable,
     }
-    new = out / f"{INDEX_FILE}.new"
-    new.write_text(json.dumps(index), encoding="utf-8", errors="surrogateescape")
-    new.replace(out / INDEX_FILE)
+    write_json(out / INDEX_FILE, index)
     return Cached(len(places), total, len(unreadable))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.picture.decode import FORMATS, Pixels, decode, read_bytes
+from unmask.picture.decode import Pixels, decode, open_image, read_bytes
 from unmask.picture.errors import PictureError
 from unmask.picture.jpeg import JpegCoding, read_coding
 
@@ -58,10 +57,10 @@ def fingerprint(data: bytes) -> Fingerprint:
     """
     pixels = decode(data)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with open_image(data) as image:
             name, coding = image.format or "", read_coding(image)
-    except Exception:  # The header was read a moment ago, yet hostile bytes owe us nothing.
-        raise PictureError("The picture is damaged and cannot be decoded.") from None
+    except Exception:  # Such metadata that only the mended file, which was decoded, can be opened.
+        name, coding = "", None
     return Fingerprint(
         sha256=hashlib.sha256(data).hexdigest(),
         perceptual=perceptual_hash(pixels),

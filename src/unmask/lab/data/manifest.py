@@ -38,6 +38,8 @@ class Row:
         height: In pixels; 0 where unknown.
         split: ``train``, ``val`` or ``test``.
         group: Pictures that show the same thing share a group; a group never straddles splits.
+        facets: Further columns of the manifest and what they say of the picture, such as
+            ``publisher``, ``family``, ``kind``, ``subject`` and ``camera``; no model sees them.
     """
 
     path: Path
@@ -49,6 +51,11 @@ class Row:
     height: int = 0
     split: Split = "train"
     group: str = ""
+    facets: tuple[tuple[str, str], ...] = ()
+
+    def facet(self, name: str) -> str:
+        """Return what a further column says of the picture; empty where it says nothing."""
+        return dict(self.facets).get(name, "")
 
     @property
     def is_fake(self) -> bool:
@@ -61,8 +68,8 @@ def read_manifest(path: Path) -> list[Row]:
 
     Columns: ``path`` and ``label`` are required, ``category``, ``generator``, ``source``,
     ``width``, ``height``, ``split`` (default ``train``) and ``group`` (default: the picture alone)
-    are optional, any other is ignored. Case does not matter in column names, labels, categories
-    and splits; ``validation`` and ``valid`` mean ``val``.
+    are optional, any other becomes a facet. Case does not matter in column names, labels,
+    categories and splits; ``validation`` and ``valid`` mean ``val``.
 
     Raises:
         ManifestError: The file is absent, is no CSV, lacks a column, or a row has an unknown value.
@@ -95,14 +102,16 @@ def read_manifest(path: Path) -> list[Row]:
 
 def write_manifest(path: Path, rows: Iterable[Row]) -> None:
     """Write rows as a manifest; paths inside the manifest's folder are written relative to it."""
-    folder = path.resolve().parent
+    folder, rows = path.resolve().parent, list(rows)
+    more = tuple(dict.fromkeys(name for row in rows for name, _ in row.facets))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(COLUMNS + more)
         for row in rows:
             place = row.path.absolute()
             name = place.relative_to(folder) if place.is_relative_to(folder) else place
-            writer.writerow([name.as_posix(), *(getattr(row, column) for column in COLUMNS[1:])])
+            known = [getattr(row, column) for column in COLUMNS[1:]]
+            writer.writerow([name.as_posix(), *known, *(row.facet(facet) for facet in more)])
 
 
 def select(rows: Sequence[Row], split: Split) -> list[Row]:
@@ -200,4 +209,5 @@ def _parse(raw: dict[str, str], names: dict[str, str], path: Path, line: int) ->
         height=count("height"),
         split=known("split", parse_split(cell("split") or "train")),
         group=cell("group"),
+        facets=tuple((name, cell(name)) for name in names if name not in COLUMNS and cell(name)),
     )

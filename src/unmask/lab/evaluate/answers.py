@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 
 from unmask.detector.detector import Detector
 from unmask.lab.data.manifest import Label, Row
-from unmask.verdict.verdict import CATEGORY_OTHER
+from unmask.lab.files import write_csv
+from unmask.verdict.verdict import Verdict
 
 COLUMNS = (
     "path", "label", "generator", "source", "true_category", "category", "likeliest_category",
@@ -49,7 +48,7 @@ class Answers:
         return np.array([row.is_fake for row in self.rows], dtype=bool)
 
 
-def ask(
+def collect_answers(
     detector: Detector,
     rows: Sequence[Row],
     on_progress: Callable[[int], None] = lambda count: None,
@@ -57,30 +56,28 @@ def ask(
     """Let a detector answer for every picture.
 
     Args:
-        detector: With the card's band, not with a threshold of its own.
+        detector: The detector.
         rows: The pictures.
         on_progress: Called with the number of pictures just done.
     """
-    cut = detector.model.card.category_cut
-    read: list[Row] = []
-    p_fake: list[float] = []
-    verdicts: list[str] = []
-    categories: list[str] = []
-    likeliest: list[str] = []
+    read: list[tuple[Row, Verdict]] = []
     unreadable = []
-    answers = _without_cut(detector).detect_many(row.path for row in rows)
-    for row, answer in zip(rows, answers, strict=True):
-        if answer.error is not None:
-            unreadable.append((row, answer.error))
+    verdicts = detector.detect_many(row.path for row in rows)
+    for row, verdict in zip(rows, verdicts, strict=True):
+        if verdict.error is not None:
+            unreadable.append((row, verdict.error))
         else:
-            sure = (answer.category_confidence or 0) >= cut
-            read.append(row)
-            p_fake.append(answer.p_fake or 0.0)
-            verdicts.append(answer.verdict or "")
-            likeliest.append(answer.category or "")
-            categories.append(likeliest[-1] if sure else CATEGORY_OTHER)
+            read.append((row, verdict))
         on_progress(1)
-    return Answers(read, np.array(p_fake), verdicts, categories, likeliest, unreadable)
+    told = bool(detector.model.card.categories)
+    return Answers(
+        rows=[row for row, _ in read],
+        p_fake=np.array([verdict.p_fake for _, verdict in read], dtype=np.float64),
+        verdicts=[verdict.verdict or "" for _, verdict in read],
+        categories=[(verdict.category or "") * told for _, verdict in read],
+        likeliest=[verdict.likeliest for _, verdict in read],
+        unreadable=unreadable,
+    )
 
 
 def check_labels(rows: Sequence[Row], where: str) -> None:
@@ -120,28 +117,17 @@ def write_answers(answers: Answers, threshold: float, path: Path) -> None:
 
     ``correct`` is 1 where the call at the threshold, which is never ``unsure``, is right.
     """
-    # surrogateescape: a file name that is not UTF-8 is written byte for byte.
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        correct = (answers.p_fake >= threshold) == answers.is_fake
-        for place, row in enumerate(answers.rows):
-            said = [
-                answers.categories[place], answers.likeliest[place],
-                float(answers.p_fake[place]), answers.verdicts[place], int(correct[place]), "",
-            ]  # fmt: skip
-            writer.writerow([*_known(row), *said])
-        for row, error in answers.unreadable:
-            writer.writerow([*_known(row), "", "", "", "", "", error])
+    correct = (answers.p_fake >= threshold) == answers.is_fake
+    lines: list[list[object]] = [
+        [
+            *_known(row), answers.categories[place], answers.likeliest[place],
+            float(answers.p_fake[place]), answers.verdicts[place], int(correct[place]), "",
+        ]
+        for place, row in enumerate(answers.rows)
+    ]  # fmt: skip
+    lines += [[*_known(row), "", "", "", "", "", error] for row, error in answers.unreadable]
+    write_csv(path, COLUMNS, lines)
 
 
 def _known(row: Row) -> list[str]:
     return [str(row.path), row.label, row.generator, row.source, row.category]
-
-
-def _without_cut(detector: Detector) -> Detector:
-    """Return the detector with no cut on the category, for the likeliest under ``other`` counts."""
-    asked = copy(detector)
-    asked.model = copy(detector.model)
-    asked.model.card = detector.model.card.model_copy(update={"category_cut": 0.0})
-    return asked

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.lab.evaluate.answers import Answers
-from unmask.lab.evaluate.bands import read_bands
 from unmask.lab.evaluate.bootstrap import Interval, Weights, resample
+from unmask.lab.evaluate.file_bands import read_bands
 from unmask.lab.evaluate.slices import IN_CARD, SliceFigures, share_among, slice_figures, slices
 from unmask.model.card import Figure, Unseen
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from unmask.lab.evaluate.bootstrap import Interval
 from unmask.lab.evaluate.charts import Chart, draw_charts
-from unmask.lab.evaluate.compare import Comparison
 from unmask.lab.evaluate.costs import Costs
 from unmask.lab.evaluate.evaluate import Evaluation
 from unmask.lab.evaluate.gallery import Exhibit, Heatmap, surest
@@ -58,7 +57,6 @@ def check_charts() -> None:
 
 def write_report(
     done: Evaluation,
-    comparison: Comparison | None,
     costs: Costs | None,
     path: Path,
     heatmap: Heatmap | None = None,
@@ -67,13 +65,12 @@ def write_report(
 
     Args:
         done: What to report.
-        comparison: With another model.
         costs: At the cheapest threshold.
         path: The HTML file.
         heatmap: Explains the answers that are shown; None where nothing does.
     """
     title = f"{done.subject.name} on the split '{done.split}'"
-    body = "\n".join(_parts(done, comparison, costs, title, heatmap))
+    body = "\n".join(_parts(done, costs, title, heatmap))
     style = _STYLE.read_text(encoding="utf-8")
     path.write_text(
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -86,7 +83,6 @@ def write_report(
 
 def _parts(
     done: Evaluation,
-    comparison: Comparison | None,
     costs: Costs | None,
     title: str,
     heatmap: Heatmap | None,
@@ -117,13 +113,6 @@ def _parts(
     if costs:
         yield "<h2>Costs of errors</h2>"
         yield _bullets(cost_sentences(costs))
-    if comparison:
-        yield f"<h2>Against {_safe(comparison.name)}</h2>"
-        yield (
-            f"<p>On the {comparison.pictures} pictures that both answered, both at the threshold "
-            f"{subject.threshold:g}:</p>"
-        )
-        yield _bullets(one.sentence(comparison.name) for one in comparison.differences)
     for kind, (heading, note) in KINDS.items():
         chosen = [one for one in done.slices if one.slice.kind == kind]
         if chosen:

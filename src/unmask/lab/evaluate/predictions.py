@@ -13,7 +13,7 @@ import numpy as np
 
 from unmask.lab.data.manifest import Row, parse_category
 from unmask.lab.evaluate.answers import Answers
-from unmask.verdict.verdict import CATEGORY_OTHER
+from unmask.verdict.decide import CATEGORY_OTHER
 
 _SHOWN = 3
 _VERDICTS = ("real", "fake", "unsure")

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.lab.data.manifest import Row
-from unmask.lab.evaluate.bands import Bands, quality_order, size_order
 from unmask.lab.evaluate.bootstrap import Interval, Weights, members, resample, share_interval
+from unmask.lab.evaluate.file_bands import FileBands, quality_order, size_order
 from unmask.lab.evaluate.metrics import measure_intervals, share
 from unmask.model.card import Figure
 
 Mask = NDArray[np.bool_]
-Kind = Literal["overall", "generator", "source", "category", "shorter side", "JPEG quality"]
-IN_CARD: tuple[Kind, ...] = ("overall", "generator", "source", "category")
+SliceKind = Literal["overall", "generator", "source", "category", "shorter side", "JPEG quality"]
+IN_CARD: tuple[SliceKind, ...] = ("overall", "generator", "source", "category")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Slice:
             for lack of any in their own.
     """
 
-    kind: Kind
+    kind: SliceKind
     name: str
     mask: Mask
     against_all: bool = False
@@ -149,7 +149,7 @@ def share_among(
     return share_interval(share(weights[:, among], hits[among]), count)
 
 
-def slices(rows: Sequence[Row], bands: Sequence[Bands] = ()) -> list[Slice]:
+def slices(rows: Sequence[Row], bands: Sequence[FileBands] = ()) -> list[Slice]:
     """Cut pictures by generator, source and category, and by bands where these are given.
 
     A generator is judged by its fakes against the real pictures of the same sources, so that no
@@ -171,7 +171,7 @@ def slices(rows: Sequence[Row], bands: Sequence[Bands] = ()) -> list[Slice]:
     return cuts
 
 
-def _by(kind: Kind, values: Sequence[str], order: Sequence[str] = ()) -> Iterator[Slice]:
+def _by(kind: SliceKind, values: Sequence[str], order: Sequence[str] = ()) -> Iterator[Slice]:
     column = np.array(values)
     for name in order or sorted(set(values)):
         mask = column == name

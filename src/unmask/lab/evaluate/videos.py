@@ -60,15 +60,15 @@ def read_labelled(path: Path) -> list[LabelledVideo]:
     return found
 
 
-def run_benchmark(
-    detector: VideoDetector, videos: list[LabelledVideo], tell: Callable[[str], None]
+def judge_videos(
+    detector: VideoDetector, videos: list[LabelledVideo], warn: Callable[[str], None]
 ) -> dict[str, Any]:
     """Judge every video and return the figures with 95% intervals over groups.
 
     Args:
         detector: What is judged.
         videos: Of both labels.
-        tell: Given a sentence about each video that cannot be read.
+        warn: Given a sentence about each video that cannot be read.
 
     Raises:
         ManifestError: No video of a label could be read.
@@ -78,7 +78,7 @@ def run_benchmark(
         try:
             found = detector.detect(one.path)
         except PictureError as problem:
-            tell(f"{one.path}: {problem}")
+            warn(f"{one.path}: {problem}")
             continue
         p_fakes.append(found.p_fake or 0.0)
         verdicts.append(found.verdict)
@@ -90,7 +90,7 @@ def run_benchmark(
     metrics = measure_intervals(
         truth,
         np.array(p_fakes),
-        detector.detector.model.card.threshold,
+        detector.detector.scale.shown_threshold,
         resample(groups),
         groups,
     )

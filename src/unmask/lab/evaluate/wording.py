@@ -6,7 +6,7 @@ from unmask.lab.evaluate.bootstrap import Interval
 from unmask.lab.evaluate.costs import Costs
 from unmask.lab.evaluate.evaluate import Evaluation
 from unmask.lab.evaluate.metrics import METRICS, ece_by_chance
-from unmask.lab.evaluate.slices import Kind, SliceFigures
+from unmask.lab.evaluate.slices import SliceFigures, SliceKind
 
 ABSENT = "-"
 FEW = 10
@@ -19,7 +19,7 @@ INTERVALS_NOTE = (
     "In brackets: 95% intervals of a bootstrap that resamples groups of near-duplicates; where "
     "none or all of the pictures count, the exact binomial bound over groups."
 )
-KINDS: dict[Kind, tuple[str, str]] = {
+KINDS: dict[SliceKind, tuple[str, str]] = {
     "generator": (
         "Each generator",
         "A generator's fakes against the real pictures of the same sources, so that no difference "
@@ -107,7 +107,7 @@ def abstention_sentences(done: Evaluation) -> list[str]:
     """Say how often the answer was ``unsure`` and how good the other answers were."""
     overall = done.overall
     if not done.subject.has_unsure:
-        return ["Nothing can be unsure: the predictions have no verdicts."]
+        return ["Nothing can be unsure: a threshold was set, or the predictions have no verdicts."]
     kept = done.subject.promise
     promise = f" (promised on validation: at most {kept:.0%})" if kept is not None else ""
     return [

@@ -13,7 +13,7 @@ from unmask.lab.data.manifest import ManifestError, Row, select
 from unmask.lab.evaluate.slices import slices
 from unmask.lab.left_out.protocol import Recipe
 
-Kind = Literal["generator", "source"]
+LeftOutKind = Literal["generator", "source"]
 NOTHING = "nothing"
 """Name of the fold that leaves nothing out: what the same capped recipe reaches on the seen."""
 
@@ -48,7 +48,7 @@ class Fold:
         parts: What the model is judged on: what was left out; everything where nothing was.
     """
 
-    kind: Kind
+    kind: LeftOutKind
     name: str
     rows: list[Row]
     parts: tuple[Part, ...]
@@ -62,7 +62,7 @@ class Fold:
         return not row.is_fake or row.generator != self.name
 
 
-def make_folds(rows: Sequence[Row], kind: Kind, recipe: Recipe) -> list[Fold]:
+def make_folds(rows: Sequence[Row], kind: LeftOutKind, recipe: Recipe) -> list[Fold]:
     """Return one fold with nothing left out, then one without each generator or source tested.
 
     A left-out generator's fakes leave training and validation. The real pictures of its sources

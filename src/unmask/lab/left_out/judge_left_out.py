@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -13,42 +12,37 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.lab.calibrate.band import choose_band
+from unmask.lab.calibrate.choose_bands import choose_bands
 from unmask.lab.calibrate.fit import fit_platt
-from unmask.lab.calibrate.score import ViewScores, score_views
+from unmask.lab.calibrate.score import score
 from unmask.lab.data.manifest import Row
 from unmask.lab.evaluate.bootstrap import resample
 from unmask.lab.evaluate.metrics import measure_intervals
-from unmask.lab.left_out.branch import fit_branch
-from unmask.lab.left_out.folds import NOTHING, Fold, Kind, make_folds
+from unmask.lab.files import claim, write_json
+from unmask.lab.left_out.folds import NOTHING, Fold, LeftOutKind, make_folds
 from unmask.lab.left_out.protocol import Recipe
 from unmask.lab.left_out.results import FALSE_ALARMS, FoldResult, PartResult, Results
-from unmask.lab.tower.kept import KeptFeatures
-from unmask.lab.train.run_model import Checkpoint
 from unmask.lab.train.train import WEIGHTS_FILE, train
+from unmask.model.open import open_model
 
 _WHAT = "fold.json"
 
 
 def run_protocol(
     rows: Sequence[Row],
-    kind: Kind,
+    kind: LeftOutKind,
     recipe: Recipe,
     out: Path,
     *,
     command: str,
-    kept: KeptFeatures | None = None,
     resamples: int = 1000,
     on_fold: Callable[[str, int, int, float], None] = lambda name, done, total, seconds: None,
 ) -> Results:
     """Train a network for each fold and judge it on what it has never seen.
 
-    With features of the tower, what is judged is the network and a head on the tower together, as
-    in the shipped model.
-
     Each fold has a folder in ``out``. A finished fold is read and neither trained nor judged again,
     and an interrupted training resumes. Both protocols can share a folder: the network with nothing
-    left out is then trained once. With and without the tower, the networks are the same.
+    left out is then trained once.
 
     Args:
         rows: A manifest's rows.
@@ -56,7 +50,6 @@ def run_protocol(
         recipe: What is trained.
         out: The folder of the folds.
         command: The command line, to be kept with the results.
-        kept: What the tower sees in the manifest's pictures; None judges the networks alone.
         resamples: Of the bootstrap over groups.
         on_fold: Called after a fold with its name, how many are done, of how many, and the seconds
             that it took, 0 where it was done before.
@@ -70,13 +63,12 @@ def run_protocol(
     for number, fold in enumerate(folds, 1):
         started = time.perf_counter()
         folder = out / (NOTHING if fold.name == NOTHING else f"{kind}-{_slug(fold.name)}")
-        _claim(folder, fold, recipe)
-        made_by = f"-{kept.tower.digest}" if kept else ""
-        finished = folder / f"{kind}-{_digest(_judged(fold))[:8]}{made_by}.json"
+        claim(folder, _WHAT, _what(fold, recipe))
+        finished = folder / f"{kind}-{_digest(_judged(fold))[:8]}.json"
         fresh = not finished.is_file()
         if fresh:
-            done = _run(fold, recipe, folder, kept, resamples)
-            finished.write_text(done.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            done = _run(fold, recipe, folder, resamples)
+            write_json(finished, done.model_dump(mode="json"))
         found.append(FoldResult.model_validate_json(finished.read_bytes()))
         on_fold(fold.name, number, len(folds), fresh * (time.perf_counter() - started))
     return Results(
@@ -84,37 +76,29 @@ def run_protocol(
         command=command,
         created=datetime.now(UTC).date().isoformat(),
         recipe=recipe.settings(),
-        summary=recipe.sentence() + ", with a linear head on the frozen tower" * bool(kept),
+        summary=recipe.sentence(),
         resamples=resamples,
         folds=tuple(found),
-        tower=kept.tower.model_dump(mode="json") if kept else None,
     )
 
 
-def _run(
-    fold: Fold, recipe: Recipe, folder: Path, kept: KeptFeatures | None, resamples: int
-) -> FoldResult:
+def _run(fold: Fold, recipe: Recipe, folder: Path, resamples: int) -> FoldResult:
     started = time.perf_counter()
     if not (folder / WEIGHTS_FILE).is_file() or list(folder.glob("*.ckpt")):
         train(fold.rows, folder, recipe.config, progress=False)
         for checkpoint in folder.glob("*.ckpt"):
             checkpoint.unlink()  # Only a training that goes on needs them.
     trained = time.perf_counter()
-    model = Checkpoint(folder)
-    plan = model.card.views
-    held_out = score_views(model, [row for row in fold.rows if row.split == "val"], plan)
-    branch = fit_branch(kept, fold, held_out) if kept else None
-    logits_of = branch.logits if branch else ViewScores.pooled
-    calibration = fit_platt(logits_of(held_out), held_out.is_fake)
-    known = calibration(logits_of(held_out))
+    model = open_model(folder)
+    held_out = score(model, [row for row in fold.rows if row.split == "val"])
+    calibration = fit_platt(held_out.logits, held_out.is_fake)
+    known = calibration(held_out.logits)
     threshold = false_alarm_threshold(held_out.is_fake, known)
-    band = choose_band(held_out.is_fake, known)
+    band, *_ = choose_bands(held_out.is_fake, known)
     # Folds that leave nothing out judge parts that overlap: each picture is scored once.
     once = {row.path: row for part in fold.parts for row in part.rows}
-    scores = score_views(model, list(once.values()), plan)
-    p_fake = dict(
-        zip((row.path for row in scores.rows), calibration(logits_of(scores)), strict=True)
-    )
+    scores = score(model, list(once.values()))
+    p_fake = dict(zip((row.path for row in scores.rows), calibration(scores.logits), strict=True))
     parts = []
     for part in fold.parts:
         judged = [row for row in part.rows if row.path in p_fake]
@@ -148,7 +132,6 @@ def _run(
         parts=tuple(parts),
         training_seconds=round(trained - started, 1),
         judging_seconds=round(time.perf_counter() - trained, 1),
-        head=branch.result() if branch else None,
     )
 
 
@@ -185,16 +168,7 @@ def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _claim(folder: Path, fold: Fold, recipe: Recipe) -> None:
-    """Write what a fold's network is made of, or refuse a folder that holds another one."""
+def _what(fold: Fold, recipe: Recipe) -> dict[str, object]:
+    """Return what a fold's network is made of."""
     data = _digest([f"{row.path.name} {row.label} {row.split} {row.group}" for row in fold.rows])
-    what = {"left_out": fold.name, "data": data, "recipe": recipe.settings()}
-    path = folder / _WHAT
-    if path.is_file():
-        if json.loads(path.read_text(encoding="utf-8")) != what:
-            raise ValueError(
-                f"{folder} holds a fold of another recipe or other data; name another folder."
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
+    return {"left_out": fold.name, "data": data, "recipe": recipe.settings()}

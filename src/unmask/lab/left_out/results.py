@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unmask.lab.evaluate.bootstrap import Interval
+from unmask.lab.files import write_csv, write_json
 
 FALSE_ALARMS = 0.1
 """The threshold calls at most this share of the validation's real pictures fake."""
@@ -51,22 +51,6 @@ class PartResult(_Frozen):
     fake_verdicts: Interval | None = None
 
 
-class HeadResult(_Frozen):
-    """A fold's linear head on the frozen tower.
-
-    Attributes:
-        train_pictures: That it was fitted to.
-        pseudo_fakes: Made from real ones of these, that it was fitted to besides.
-        head_counts: Factor of its logit in the sum.
-        network_counts: Factor of the network's.
-    """
-
-    train_pictures: int
-    pseudo_fakes: int
-    head_counts: float
-    network_counts: float
-
-
 class FoldResult(_Frozen):
     """How one fold's model did.
 
@@ -81,7 +65,6 @@ class FoldResult(_Frozen):
         parts: What it was judged on.
         training_seconds: What training took.
         judging_seconds: What scoring validation and test took.
-        head: On the frozen tower; None where the network was alone.
     """
 
     left_out: str
@@ -92,7 +75,6 @@ class FoldResult(_Frozen):
     parts: tuple[PartResult, ...]
     training_seconds: float
     judging_seconds: float
-    head: HeadResult | None = None
 
 
 class Results(_Frozen):
@@ -106,7 +88,6 @@ class Results(_Frozen):
         summary: The recipe and its caps in words.
         resamples: Of the bootstrap.
         folds: First the one with nothing left out.
-        tower: What the heads' features were made with; None where networks were alone.
     """
 
     format: Literal[1] = 1
@@ -117,7 +98,6 @@ class Results(_Frozen):
     summary: str
     resamples: int
     folds: tuple[FoldResult, ...]
-    tower: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, path: Path) -> Results:
@@ -137,16 +117,15 @@ class Results(_Frozen):
 
     def write(self, path: Path) -> None:
         """Write them as JSON."""
-        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_json(path, self.model_dump(mode="json"))
 
     def write_csv(self, path: Path) -> None:
         """Write a row a part and metric; the figures are empty where a metric does not exist."""
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for fold in self.folds:
-                for part in fold.parts:
-                    known = [fold.left_out, part.name, part.real, part.fake, fold.threshold]
-                    for metric in METRICS:
-                        value = getattr(part, metric) or ("", "", "")
-                        writer.writerow([*known, metric, *value])
+        lines = [
+            [fold.left_out, part.name, part.real, part.fake, fold.threshold, metric,
+             *(getattr(part, metric) or ("", "", ""))]
+            for fold in self.folds
+            for part in fold.parts
+            for metric in METRICS
+        ]  # fmt: skip
+        write_csv(path, COLUMNS, lines)

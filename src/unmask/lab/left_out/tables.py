@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from unmask.lab.evaluate.markdown import cell, text
+from unmask.lab.evaluate.markdown import cell, table, text
 from unmask.lab.evaluate.wording import ABSENT, FEW, FEW_MARK, FEW_NOTE, number, percent
 from unmask.lab.left_out.floors import floors
 from unmask.lab.left_out.results import FALSE_ALARMS, PartResult, Results
@@ -20,15 +20,13 @@ def section(results: Results) -> list[str]:
         "",
         f"    {results.command}",
         "",
-        f"This command made the table on {results.created}. It trains one network a row"
-        f"{', with a linear head on the frozen tower beside it' * bool(results.tower)}, "
+        f"This command made the table on {results.created}. It trains one network a row, "
         f"{_left_out(results)} It is not the shipped model but a capped recipe, the same for all "
         f"rows: {results.summary}. Its figures are therefore lower than the shipped "
         "model's; what counts is the fall from *seen*, the same recipe with nothing left out, to "
         "*unseen*. Where even *seen* is near 0.5, the recipe is too small to have learned these "
         "fakes at all, and the row tells nothing of the unseen.",
         "",
-        *_head(results),
         f"FPR and FNR are at the lowest threshold at which at most {FALSE_ALARMS:.0%} of the real "
         "validation pictures of all that was not left out are called fake, ECE is of a Platt "
         "calibration fitted on the same pictures. *Fake verdicts* is the share of real pictures "
@@ -65,41 +63,23 @@ def _left_out(results: Results) -> str:
     )
 
 
-def _head(results: Results) -> Iterable[str]:
-    """Say what the heads on the tower learnt from; nothing where networks were alone."""
-    tower, heads = results.tower, [fold.head for fold in results.folds if fold.head]
-    if not tower or not heads:
-        return
-    real, made = heads[0].train_pictures, heads[0].pseudo_fakes
-    yield (
-        "As in the shipped model, a linear head on the first "
-        f"{tower['blocks']} blocks of CLIP's image tower, made small, speaks beside the network. "
-        "It is fitted anew for each row, to all training pictures of what is not left out (with "
-        f"nothing left out {real:,} and {made:,} self-blended faces made from real ones among "
-        f"them; the network's are capped) and {tower['degraded_versions']} degraded versions of "
-        "each. How much it counts is fitted on the row's validation pictures; calibration, "
-        "threshold and figures are those of the sum. The tower itself was taught nothing. It was "
-        f"made small once for all rows, by {tower['reference_pictures']} real training pictures of "
-        "all sources without their labels, those of left-out sources among them."
-    )
-    yield ""
-
-
-def _table(rows: list[tuple[PartResult, PartResult]]) -> Iterable[str]:
-    yield (
-        "| left out | real | fake | AUC unseen | AUC seen | fall | FPR | FNR | ECE "
-        "| fake verdicts |"
-    )
-    yield "| --- | ---: | ---: | --- | --- | ---: | --- | --- | --- | --- |"
+def _table(rows: list[tuple[PartResult, PartResult]]) -> list[str]:
+    cells = []
     for part, seen in rows:
         fall = f"{part.auc[0] - seen.auc[0]:+.3f}" if part.auc and seen.auc else ABSENT
         name = part.name + f" {FEW_MARK}" * _is_few(part)
-        cells = [
-            cell(name), part.real, part.fake, number(part.auc), number(seen.auc), fall,
-            percent(part.fpr), percent(part.fnr), number(part.ece),
-            percent(part.fake_verdicts),
-        ]  # fmt: skip
-        yield f"| {' | '.join(map(str, cells))} |"
+        cells.append(
+            (
+                cell(name), part.real, part.fake, number(part.auc), number(seen.auc), fall,
+                percent(part.fpr), percent(part.fnr), number(part.ece),
+                percent(part.fake_verdicts),
+            )
+        )  # fmt: skip
+    head = (
+        "left out", "real", "fake", "AUC unseen", "AUC seen", "fall", "FPR", "FNR", "ECE",
+        "fake verdicts",
+    )  # fmt: skip
+    return table(head, cells, "real|fake|fall")
 
 
 def _notes(rows: list[tuple[PartResult, PartResult]]) -> Iterable[str]:
@@ -149,13 +129,14 @@ def _floors(results: Results, parts: list[PartResult]) -> Iterable[str]:
         f"The floors, over the rows with at least {FEW} pictures of what a figure is about; the "
         "last column says how many of them meet it by themselves:"
     )
-    yield from ("", "| figure | floor | found | | rows |", "| --- | ---: | ---: | --- | ---: |")
+    yield ""
+    rows = []
     for one in found:
         asked, value = (f"{x:.1%}" if one.share else f"{x:.3f}" for x in (one.floor, one.found))
-        yield (
-            f"| {one.what} | {'at least' if one.least else 'at most'} {asked} | {value} | "
-            f"{'met' if one.met else '**missed**'} | {one.passing} of {one.rows} |"
-        )
+        least = "at least" if one.least else "at most"
+        met = "met" if one.met else "**missed**"
+        rows.append((one.what, f"{least} {asked}", value, met, f"{one.passing} of {one.rows}"))
+    yield from table(("figure", "floor", "found", "", "rows"), rows, "floor|found|rows")
 
 
 def _is_few(part: PartResult) -> bool:

@@ -1,6 +1,7 @@
 """Named recipes: whole configurations, each a YAML file in this folder, by its stem.
 
-The first line of a file says in a comment what the recipe is.
+The first line of a file says in a comment what the recipe is. ``protocols/`` has what trains
+a recipe more than once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
+LEAVE_ONE_OUT = _FOLDER / "protocols" / "leave-one-out.yaml"
+"""The protocol of `unmask left-out`."""
 
 
 def names() -> list[str]:

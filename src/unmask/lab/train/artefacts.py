@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -15,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from unmask import __version__
+from unmask.files import write_whole
 from unmask.lab.data.manifest import Row
+from unmask.lab.files import claim, is_claimed, write_csv, write_json
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.log import LOG_FILE, read_log
 from unmask.lab.train.module import CHECKPOINT_KEY, MONITOR
@@ -28,28 +28,32 @@ LAST_FILE = "last.ckpt"
 CONFIG_FILE = "config.json"
 ENVIRONMENT_FILE = "environment.json"
 DATA_FILE = "data.json"
+FAULTS_FILE = "faults.json"
 UNREADABLE_FILE = "unreadable.csv"
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
 # Weights, their average and two moments of Adam, in the best and in the last checkpoint.
 _COPIES = 2 * 4 + 1
 
 
-def check_folder(out: Path, config: TrainConfig) -> None:
+def check_folder(out: Path, config: TrainConfig, faults: Sequence[str] = ()) -> None:
     """Make the run's folder, or refuse one that holds another run.
+
+    Args:
+        out: The run's folder.
+        config: The run's configuration.
+        faults: That are put into it, in words.
 
     Raises:
         ValueError: It holds a run of another configuration.
     """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / CONFIG_FILE
-    if path.exists() and _read_config(path) != config:
-        raise ValueError(f"{out} holds a run with another configuration; name another folder.")
+    if is_claimed(out, CONFIG_FILE, _as_json(config)) and faults_of(out) != list(faults):
+        raise ValueError(f"{out} holds a run with other faults; name another folder.")
 
 
-def claim(out: Path, config: TrainConfig, device: str) -> None:
+def claim_folder(out: Path, config: TrainConfig, faults: Sequence[str], device: str) -> None:
     """Write the run's configuration and environment; what an earlier start wrote stays."""
-    path = out / CONFIG_FILE
-    if path.exists():
+    if is_claimed(out, CONFIG_FILE, _as_json(config)):
         return
     environment = {
         "unmask": __version__,
@@ -60,23 +64,35 @@ def claim(out: Path, config: TrainConfig, device: str) -> None:
         "processes": config.devices,
         "revision": _revision(),
     }
-    _write(out / ENVIRONMENT_FILE, json.dumps(environment, indent=2))
-    _write(path, config.model_dump_json(indent=2))
+    write_json(out / ENVIRONMENT_FILE, environment)
+    if faults:
+        write_json(out / FAULTS_FILE, list(faults))
+    claim(out, CONFIG_FILE, _as_json(config))
+
+
+def faults_of(run: Path) -> list[str]:
+    """Return the faults that were put into a run, in words, whoever tells of them.
+
+    Its folder may be mended; the weights themselves carry the faults too.
+    """
+    told: list[str] = []
+    if (run / FAULTS_FILE).is_file():
+        told = json.loads((run / FAULTS_FILE).read_text(encoding="utf-8"))
+    if (run / WEIGHTS_FILE).is_file():
+        told += json.loads(_metadata(run / WEIGHTS_FILE).get("faults", "[]"))
+    return list(dict.fromkeys(told))
 
 
 def write_data(out: Path, train_rows: Sequence[Row]) -> None:
     """Write how many training pictures each source gave."""
     pictures = Counter(row.source for row in train_rows)
-    _write(out / DATA_FILE, json.dumps(dict(sorted(pictures.items())), indent=2))
+    write_json(out / DATA_FILE, dict(sorted(pictures.items())))
 
 
 def write_unreadable(out: Path, rows: Sequence[Row]) -> None:
     """Write which pictures could not be read; no file where all could."""
     if rows:
-        with (out / UNREADABLE_FILE).open("w", newline="", errors="surrogateescape") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("path", "split"))
-            writer.writerows((row.path, row.split) for row in rows)
+        write_csv(out / UNREADABLE_FILE, ("path", "split"), [(row.path, row.split) for row in rows])
 
 
 def check_room(out: Path, parameters: int) -> None:
@@ -100,7 +116,7 @@ def check_room(out: Path, parameters: int) -> None:
 def keep_best(checkpoint: Path, out: Path) -> Path:
     """Save the network of a checkpoint without what only training needs.
 
-    The file's header carries the configuration, with its faults, the figures of the epoch, and the
+    The file's header carries the configuration, the faults, the figures of the epoch, and the
     environment, all as JSON.
 
     Args:
@@ -115,29 +131,12 @@ def keep_best(checkpoint: Path, out: Path) -> Path:
         if name.startswith(prefix)
     }
     metadata = {
-        "config": saved[CHECKPOINT_KEY]["config"],
+        **saved[CHECKPOINT_KEY],
         "metrics": json.dumps(best_figures(out)),
         "environment": (out / ENVIRONMENT_FILE).read_text(),
     }
-    path, whole = out / WEIGHTS_FILE, out / f"{WEIGHTS_FILE}.new"
-    save_file(network, whole, metadata)
-    whole.replace(path)
-    return path
-
-
-def read_metadata(weights: Path) -> dict[str, str]:
-    """Return what `keep_best` put into the header of a file of weights; empty where nothing was.
-
-    Raises:
-        ValueError: It is no safetensors file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(weights, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except SafetensorError:
-        raise ValueError(f"{weights} is not a safetensors file.") from None
+    write_whole(out / WEIGHTS_FILE, save(network, metadata))
+    return out / WEIGHTS_FILE
 
 
 def best_figures(run: Path) -> dict[str, float]:
@@ -149,21 +148,18 @@ def best_figures(run: Path) -> dict[str, float]:
     return {name: float(value) for name, value in best.items()}
 
 
-def _read_config(path: Path) -> TrainConfig | None:
+def _metadata(weights: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        return TrainConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
+        with safe_open(weights, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError:
+        raise ValueError(f"{weights} is not a safetensors file.") from None
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    whole = path.with_name(f"{path.name}.new")
-    with whole.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    whole.replace(path)
+def _as_json(config: TrainConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json")
 
 
 def _version(package: str) -> Any:

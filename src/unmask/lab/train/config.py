@@ -10,34 +10,8 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from unmask.picture.views import Scale, ViewPlan
-
-
-class Faults(BaseModel):
-    """Faults put into a run on purpose, to see what each does; a model with any is no release.
-
-    Attributes:
-        label_noise: Share of the training labels that are turned round.
-        input_noise: Standard deviation of Gaussian noise on every training view, in grey levels of
-            0 to 255.
-        shuffled_labels: Deal the training labels anew, so that nothing can be learned.
-        wrong_loss: Apply the sigmoid twice, as who feeds probabilities to a loss for logits does.
-        skipped_gradients: Share of the optimiser's steps whose gradients are lost.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label_noise: float = Field(default=0.0, ge=0, le=1)
-    input_noise: float = Field(default=0.0, ge=0, le=255)
-    shuffled_labels: bool = False
-    wrong_loss: bool = False
-    skipped_gradients: float = Field(default=0.0, ge=0, lt=1)
-
-    @property
-    def active(self) -> list[str]:
-        """The faults in words, as in ``label_noise=0.2``; empty for an honest run."""
-        values = self.model_dump()
-        return [f"{name}={value}" for name, value in values.items() if value]
+from unmask.lab.train.normalise import InputScale
+from unmask.picture.views import ViewPlan
 
 
 class Mining(BaseModel):
@@ -106,14 +80,13 @@ class TrainConfig(BaseModel):
             keeps the weights themselves.
         patience: Epochs without a better validation AUC before stopping.
         precision: Lightning's precision flag; ``auto`` is bf16-mixed on a GPU and 32-true on the
-            CPU, where bfloat16 makes depthwise convolutions slower (benchmarks/training.json).
+            CPU, where bfloat16 makes depthwise convolutions slower (reports/speed/training.json).
         device: ``auto`` takes CUDA, then MPS, then the CPU.
         devices: Processes that train together, a GPU each (DDP).
         workers: Loader processes, in each process.
         mirrored: Ask for each view and its mirror image, and take the mean (test-time
             augmentation), wherever training itself asks.
         calibration: What suits this regime: ``platt``, ``temperature`` or ``isotonic``.
-        faults: Put in on purpose.
         seed: Of everything random.
     """
 
@@ -127,7 +100,7 @@ class TrainConfig(BaseModel):
     classifier: Literal["linear", "dense", "regularised"] = "linear"
     dropout: float = Field(default=0.2, ge=0, lt=1)
     views: ViewPlan = ViewPlan()
-    scale: Scale = "symmetric"
+    scale: InputScale = "symmetric"
     augmentation: Literal["forensic", "standard", "light", "none"] = "forensic"
     whole_share: float = Field(default=0.5, ge=0, le=1)
     degraded_share: float = Field(default=0.35, ge=0, le=1)
@@ -158,7 +131,6 @@ class TrainConfig(BaseModel):
     workers: int = Field(default=2, ge=0)
     mirrored: bool = False
     calibration: Literal["platt", "temperature", "isotonic"] = "platt"
-    faults: Faults = Faults()
     seed: int = 0
 
     @model_validator(mode="after")
@@ -173,9 +145,6 @@ class TrainConfig(BaseModel):
             ),
             "mining.after must lie before the last epoch, or nothing is trained afterwards": (
                 self.mining.after >= self.epochs
-            ),
-            "faults.shuffled_labels leaves no label for faults.label_noise to spoil": (
-                self.faults.shuffled_labels and self.faults.label_noise > 0
             ),
         }
         for sentence, holds in contradictions.items():

@@ -16,10 +16,11 @@ from unmask.lab.data.manifest import CATEGORIES, Row
 from unmask.lab.train.augment import training_view
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.losses import NO_CATEGORY
+from unmask.lab.train.normalise import InputScale, normalise
 from unmask.lab.train.pseudo import make_pseudo
 from unmask.picture.decode import Pixels, decode, read_bytes
 from unmask.picture.errors import PictureError
-from unmask.picture.views import Scale, ViewPlan, make_views, normalise
+from unmask.picture.views import ViewPlan, make_views
 
 log = logging.getLogger(__name__)
 Sample = dict[str, Tensor]
@@ -60,8 +61,11 @@ class TrainingViews(Dataset[Sample | Unreadable]):
             pixels = self.read(row)
         except PictureError as error:
             return _skip(row, index, error)
-        view = training_view(make_pseudo(row, pixels, seed), self.config, seed)
-        return _sample(view[None], row, index, self.config.scale)
+        return _sample(self.view(row, pixels, seed)[None], row, index, self.config.scale)
+
+    def view(self, row: Row, pixels: Pixels, seed: int) -> Pixels:
+        """Draw a view of a row's pixels, uint8, shape (size, size, 3)."""
+        return training_view(make_pseudo(row, pixels, seed), self.config, seed)
 
 
 class EvaluationViews(Dataset[Sample | Unreadable]):
@@ -71,7 +75,7 @@ class EvaluationViews(Dataset[Sample | Unreadable]):
         self,
         rows: Sequence[Row],
         plan: ViewPlan,
-        scale: Scale = "symmetric",
+        scale: InputScale,
         read: Reader = read_pixels,
     ) -> None:
         self.rows, self.plan, self.scale, self.read = rows, plan, scale, read
@@ -119,10 +123,10 @@ def _skip(row: Row, index: int, error: PictureError) -> Unreadable:
     return Unreadable(index)
 
 
-def _sample(views: np.ndarray, row: Row, index: int, scale: Scale) -> Sample:
+def _sample(views: np.ndarray, row: Row, index: int, scale: InputScale) -> Sample:
     category = CATEGORIES.index(row.category) if row.category else NO_CATEGORY
     return {
-        "views": torch.from_numpy(normalise(views, scale)),
+        "views": normalise(torch.tensor(views), scale),
         "fake": torch.tensor(float(row.is_fake)),
         "category": torch.tensor(category),
         "index": torch.tensor(index),

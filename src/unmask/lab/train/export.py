@@ -8,65 +8,25 @@ import logging
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
-from unmask.lab.train.artefacts import (
-    DATA_FILE,
-    ENVIRONMENT_FILE,
-    WEIGHTS_FILE,
-    read_metadata,
-)
-from unmask.lab.train.config import TrainConfig
-from unmask.lab.train.finished import load_run as load_run
-from unmask.lab.train.network import TwoHeadNetwork
+from unmask.lab.train.artefacts import DATA_FILE, ENVIRONMENT_FILE, faults_of
+from unmask.lab.train.finished import load_run
+from unmask.lab.train.picture_network import VIEWS, PictureNetwork
 from unmask.model.calibration import sigmoid
 from unmask.model.card import ModelCard, TrainingData
-from unmask.model.onnx_model import FEATURES, INPUT, OUTPUTS
-from unmask.picture.views import Scale
+from unmask.model.onnx_model import LOGIT, VIEW_LOGITS
+from unmask.picture.views import Views
 
 OPSET = 18
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability that exporting may make."""
-_SCALES: dict[Scale, str] = {
-    "symmetric": "value / 127.5 - 1",
-    "unit": "value / 255",
-    "imagenet": "value / 255, less (0.485, 0.456, 0.406), by (0.229, 0.224, 0.225)",
-}
-
-
-class ExportedNetwork(nn.Module):
-    """What the ONNX file computes: the logits, and what exact class-activation maps need.
-
-    Linear heads over an average pooling have exact maps: the logit is the mean over positions of
-    weights times features, plus a bias (Zhou et al. 2016). For such a network the last feature map,
-    (n, channels, h, w), is put out besides, and the weights of the heads, (1 + categories,
-    channels), the real/fake head first. Others have no such maps, and neither output.
-
-    Args:
-        network: The network.
-        maps: Whether its maps are exact.
-    """
-
-    def __init__(self, network: TwoHeadNetwork, *, maps: bool) -> None:
-        super().__init__()
-        self.network, self.maps = network, maps
-
-    def forward(self, views: Tensor) -> tuple[Tensor, ...]:
-        """Answer for views, float32 (n, 3, size, size)."""
-        network = self.network
-        feature_map = network.feature_map(views)
-        answers = network.classify(network.pool(feature_map))
-        if not self.maps:
-            return answers
-        heads = [network.fake_head] + [network.category_head] * bool(network.categories)
-        return *answers, feature_map, torch.cat([cast(Tensor, head.weight) for head in heads])
 
 
 class About(BaseModel):
@@ -100,7 +60,8 @@ class About(BaseModel):
 def export(run: Path, out: Path, about: About) -> ModelCard:
     """Write a run's network as ``out`` (ONNX), and its card beside it, not yet calibrated.
 
-    The batch is dynamic, the operator set is `OPSET`, and all weights are in the one file.
+    The numbers of pictures and of views are dynamic, the operator set is `OPSET`, and all weights
+    are in the one file.
 
     Args:
         run: The folder of a finished run.
@@ -115,22 +76,26 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
             answers differently from the network.
     """
     network, config = load_run(run)
-    _refuse_faults(run, config)
-    size, categories = config.views.size, network.categories
-    probe = torch.randn(2, 3, size, size).clamp(-1, 1)
-    maps = network.has_exact_maps(probe)
-    exported = ExportedNetwork(network, maps=maps).eval()
+    faults = faults_of(run)
+    if faults:
+        raise ValueError(
+            f"Faults were put into {run} on purpose ({', '.join(faults)}); it is no model to "
+            "release and is not exported."
+        )
+    model = PictureNetwork(network, config).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            exported,
-            (probe,),
+            model,
+            (torch.from_numpy(_noise(2, 3, config.views.size)),),
             dynamo=True,
             opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=[*OUTPUTS, *(FEATURES if maps else ())],
-            dynamic_shapes=({0: torch.export.Dim("views", min=1)},),
+            input_names=[VIEWS],
+            output_names=model.outputs,
+            dynamic_shapes=(
+                {0: torch.export.Dim("pictures", min=1), 1: torch.export.Dim("views", min=1)},
+            ),
             verbose=False,
         )
     if program is None:
@@ -139,7 +104,7 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
     graph = program.model_proto
     forget_where_it_was_made(graph.graph)
     onnx.save(graph, str(out))
-    difference = parity(network, out, size)
+    difference = parity(model, out)
     if difference > MAX_DIFFERENCE:
         raise ValueError(f"The export changes a probability by {difference:.2g}; it was not kept.")
     card = ModelCard(
@@ -147,11 +112,8 @@ def export(run: Path, out: Path, about: About) -> ModelCard:
         created=datetime.now(UTC).date().isoformat(),
         sha256=hashlib.sha256(out.read_bytes()).hexdigest(),
         opset=OPSET,
-        inputs=f"{INPUT}: float32 (n, 3, {size}, {size}), RGB, {_SCALES[config.scale]}, n dynamic",
-        outputs=_outputs(network, maps=maps),
-        views=config.views,
-        scale=config.scale,
-        categories=categories,
+        inputs={VIEWS: config.views},
+        categories=network.categories,
         licence=about.licence,
         intended_use=about.intended_use,
         training_data=tuple(
@@ -177,47 +139,27 @@ def forget_where_it_was_made(graph: onnx.GraphProto) -> None:
     del graph.metadata_props[:]
 
 
-def parity(network: TwoHeadNetwork, model: Path, size: int, views: int = 16) -> float:
-    """Return the largest difference between PyTorch's and ONNX Runtime's p(fake), on noise.
+def parity(model: PictureNetwork, file: Path) -> float:
+    """Return the largest difference of a p(fake), of a picture or a view, that exporting made.
 
-    Half of the views are flat noise and half smooth, to reach different parts of the network.
+    The pictures are flat noise and smooth noise, to reach different parts of the network.
     """
-    rng = np.random.default_rng(0)
-    rough = rng.uniform(-1, 1, (views // 2, 3, size, size))
-    coarse = rng.uniform(-1, 1, (views - views // 2, 3, 8, 8))
-    smooth = nn.functional.interpolate(torch.from_numpy(coarse), size, mode="bilinear").numpy()
-    batch = np.concatenate([rough, smooth]).astype(np.float32)
-    session = ort.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
-    theirs = sigmoid(session.run([OUTPUTS[0]], {INPUT: batch})[0])
+    views = _noise(4, 4, model.config.views.size)
+    session = ort.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    theirs = session.run([LOGIT, VIEW_LOGITS], {VIEWS: views})
     with torch.inference_mode():
-        ours = sigmoid(network(torch.from_numpy(batch))[0].numpy())
-    return float(np.abs(ours - theirs).max())
+        found = model.answer(torch.from_numpy(views))
+    ours = (found.logit.numpy(), found.view_logits.numpy())
+    return max(
+        float(np.abs(sigmoid(own) - sigmoid(other)).max())
+        for own, other in zip(ours, theirs, strict=True)
+    )
 
 
-def _outputs(network: TwoHeadNetwork, *, maps: bool) -> str:
-    count = len(network.categories)
-    said = [
-        f"{OUTPUTS[0]}: float32 (n,), positive for fake",
-        f"{OUTPUTS[1]}: float32 (n, {count})",
-    ]
-    if maps:
-        channels = cast(nn.Linear, network.fake_head).in_features
-        rows = "rows fake, categories" if count else "row fake"
-        said += [
-            f"{FEATURES[0]}: float32 (n, {channels}, h, w), the last feature map",
-            f"{FEATURES[1]}: float32 ({1 + count}, {channels}), {rows}",
-        ]
-    return "; ".join(said)
-
-
-def _refuse_faults(run: Path, config: TrainConfig) -> None:
-    """Refuse a run with faults, whether its configuration or its weights tell of them."""
-    # Runs from before the weights carried a configuration had no faults either.
-    kept = read_metadata(run / WEIGHTS_FILE).get("config")
-    trained = TrainConfig.model_validate_json(kept) if kept else config
-    faults = config.faults.active or trained.faults.active
-    if faults:
-        raise ValueError(
-            f"Faults were put into {run} on purpose ({', '.join(faults)}); it is no model to "
-            "release and is not exported."
-        )
+def _noise(pictures: int, views: int, size: int) -> Views:
+    rng = np.random.default_rng(0)
+    rough = rng.uniform(0, 255, (pictures // 2, views, size, size, 3))
+    coarse = torch.from_numpy(rng.uniform(0, 255, ((pictures - pictures // 2) * views, 3, 8, 8)))
+    smooth = interpolate(coarse, size, mode="bilinear").permute(0, 2, 3, 1).numpy()
+    every = np.concatenate([rough, smooth.reshape(-1, views, size, size, 3)])
+    return np.asarray(np.rint(every), dtype=np.uint8)

@@ -18,6 +18,7 @@ from unmask.lab.train.module import CHECKPOINT_KEY
 from unmask.model.card import ModelCard
 
 _MAX_HEADER_TEXT = 1_000_000
+_MAX_FAULTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Inspection:
         config: Of the run; None where the file does not carry one that this version can read.
         metrics: Figures of the epoch whose weights these are.
         environment: Where it was trained.
+        faults: That were put into the run on purpose, in words.
         note: Why something is missing, in a sentence.
     """
 
@@ -42,6 +44,7 @@ class Inspection:
     config: TrainConfig | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -93,6 +96,7 @@ def _safetensors(path: Path) -> Inspection:
         config,
         {k: v for k, v in _json(metadata, "metrics").items() if isinstance(v, int | float)},
         _json(metadata, "environment"),
+        _faults(metadata),
         "" if config else "The file carries no configuration that this version can read.",
     )
 
@@ -118,6 +122,7 @@ def _pickle(path: Path) -> Inspection:
         len(tensors),
         config,
         epoch,
+        faults=_faults(own),
         note="" if config else "The file carries no configuration that this version can read.",
     )
 
@@ -139,6 +144,13 @@ def _config(text: str) -> TrainConfig | None:
         return TrainConfig.model_validate_json(text)
     except ValueError:
         return None
+
+
+def _faults(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return tuple(str(one) for one in json.loads(metadata.get("faults", "[]")[:_MAX_FAULTS]))
+    except (ValueError, TypeError, RecursionError):
+        return ("unreadable",)
 
 
 def _json(metadata: Mapping[str, str], key: str) -> dict[str, Any]:

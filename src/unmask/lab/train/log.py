@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from pathlib import Path
 
 import lightning as L
+
+from unmask.lab.files import write_csv
 
 COLUMNS = (
     "epoch", "seconds", "learning_rate", "train_loss", "train_accuracy", "train_auc", "val_loss",
@@ -55,15 +56,8 @@ def read_log(path: Path) -> list[dict[str, str]]:
 
 
 def write_log(path: Path, rows: list[dict[str, str]]) -> None:
-    """Write ``training_log.csv`` as a whole or not at all, whenever the process is killed."""
-    whole = path.with_suffix(".new")
-    with whole.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="nan", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
-    whole.replace(path)
+    """Write ``training_log.csv``."""
+    write_csv(path, COLUMNS, [[row.get(name, "nan") for name in COLUMNS] for row in rows])
 
 
 def draw_curves(log: Path, out: Path) -> None:

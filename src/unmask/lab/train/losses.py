@@ -20,7 +20,7 @@ Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Answers:
+class NetworkAnswers:
     """What the network said of a batch, in float32.
 
     Attributes:
@@ -32,7 +32,7 @@ class Answers:
     category_logits: Tensor
 
 
-Term = Callable[[Answers, Batch], Tensor]
+Term = Callable[[NetworkAnswers, Batch], Tensor]
 """A part of the loss: answers and batch to a scalar. The batch has ``views``, ``fake``,
 ``category`` and ``index``, so that a term may also run another network on the views."""
 
@@ -47,7 +47,7 @@ class LossSum:
 
     terms: dict[str, tuple[float, Term]]
 
-    def __call__(self, answers: Answers, batch: Batch) -> Tensor:
+    def __call__(self, answers: NetworkAnswers, batch: Batch) -> Tensor:
         """Return the sum."""
         total = sum(weight * term(answers, batch) for weight, term in self.terms.values())
         return torch.as_tensor(total)
@@ -67,7 +67,6 @@ class FakeLoss:
         gamma: Of the focal loss; with 0 it is BCE weighted by alpha.
         smoothing: Targets are moved this far towards 0.5.
         false_positive_cost: Weight of real pictures, in either loss.
-        double_sigmoid: A fault put in on purpose: what goes in as a logit is already a probability.
     """
 
     focal: bool = False
@@ -75,12 +74,9 @@ class FakeLoss:
     gamma: float = 2.0
     smoothing: float = 0.0
     false_positive_cost: float = 1.0
-    double_sigmoid: bool = False
 
     def each(self, fake_logit: Tensor, fake: Tensor) -> Tensor:
         """Return the loss of each picture, shape (n,); ``fake`` is 1 for a fake, else 0."""
-        if self.double_sigmoid:
-            fake_logit = fake_logit.sigmoid()
         target = fake * (1 - self.smoothing) + 0.5 * self.smoothing
         loss = F.binary_cross_entropy_with_logits(fake_logit, target, reduction="none")
         if self.focal:
@@ -92,7 +88,7 @@ class FakeLoss:
             loss = loss * torch.where(fake > 0.5, 1.0, self.false_positive_cost)
         return loss
 
-    def __call__(self, answers: Answers, batch: Batch) -> Tensor:
+    def __call__(self, answers: NetworkAnswers, batch: Batch) -> Tensor:
         """Return the mean over the batch."""
         return self.each(answers.fake_logit, batch["fake"]).mean()
 
@@ -108,7 +104,7 @@ class CategoryLoss(torch.nn.Module):
         super().__init__()
         self.register_buffer("weights", weights, persistent=False)
 
-    def forward(self, answers: Answers, batch: Batch) -> Tensor:
+    def forward(self, answers: NetworkAnswers, batch: Batch) -> Tensor:
         """Return the weighted mean; 0 where no picture of the batch is labelled."""
         if not (batch["category"] != NO_CATEGORY).any():
             # Still a function of the head, as training in several processes needs.
@@ -129,16 +125,18 @@ def fake_loss(config: TrainConfig) -> FakeLoss:
         gamma=config.focal_gamma,
         smoothing=config.label_smoothing,
         false_positive_cost=config.false_positive_cost,
-        double_sigmoid=config.faults.wrong_loss,
     )
 
 
-def loss_sum(config: TrainConfig, train_rows: Sequence[Row]) -> LossSum:
-    """Return the loss of a configuration; the training rows give the category weights.
+def loss_sum(config: TrainConfig, train_rows: Sequence[Row], fake: FakeLoss) -> LossSum:
+    """Return the loss of a configuration; a further term is one entry more.
 
-    A further term (a teacher's answers, say) is one entry more.
+    Args:
+        config: The configuration.
+        train_rows: Give the category weights.
+        fake: Of the real/fake head.
     """
-    terms: dict[str, tuple[float, Term]] = {"fake": (1.0, fake_loss(config))}
+    terms: dict[str, tuple[float, Term]] = {"fake": (1.0, fake)}
     if config.heads == "both" and config.category_weight:
         inverse = config.category_balance == "inverse"
         weights = category_weights(train_rows) if inverse else torch.ones(len(CATEGORIES))

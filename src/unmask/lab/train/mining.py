@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from unmask.lab.data.manifest import Row, select
+from unmask.lab.files import write_csv
 from unmask.lab.train.config import Mining
 from unmask.lab.train.dataset import Reader, read_pixels
 from unmask.lab.train.finished import load_run
@@ -109,12 +110,12 @@ def write_hard(
         read: Where pixels come from.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with (out / CSV_FILE).open("w", newline="", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row, loss, p_fake in zip(hard.rows, hard.losses, hard.p_fake, strict=True):
-            known = (row.path, row.label, row.category, row.generator, row.source)
-            writer.writerow((*known, f"{p_fake:.6f}", f"{loss:.6f}"))
+    ranked = zip(hard.rows, hard.losses, hard.p_fake, strict=True)
+    lines = [
+        (row.path, row.label, row.category, row.generator, row.source, f"{p:.6f}", f"{loss:.6f}")
+        for row, loss, p in ranked
+    ]
+    write_csv(out / CSV_FILE, COLUMNS, lines)
     gallery(hard, shown, read).save(out / GALLERY_FILE)
 
 

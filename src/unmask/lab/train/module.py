@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,14 @@ from torchmetrics.functional.classification import binary_auroc
 from unmask.lab.data.manifest import Row
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.dataset import UNREADABLE
-from unmask.lab.train.losses import NO_CATEGORY, Answers, Batch, fake_loss, loss_sum
+from unmask.lab.train.losses import (
+    NO_CATEGORY,
+    Batch,
+    FakeLoss,
+    NetworkAnswers,
+    fake_loss,
+    loss_sum,
+)
 from unmask.lab.train.network import network_for
 from unmask.lab.train.optimise import optimisation
 
@@ -32,6 +40,8 @@ class Training(L.LightningModule):
         val_rows: Give each validation picture its source.
         steps: Optimiser steps in the whole run; the length of the schedule.
         pretrained: Load first weights; off when a checkpoint will replace them anyway.
+        loss: Of the real/fake head; None for the configuration's own.
+        faults: That are put into the run, in words.
 
     Attributes:
         epoch_losses: Index, real/fake loss and fake logit of every view of the epoch so far, one
@@ -47,12 +57,15 @@ class Training(L.LightningModule):
         steps: int,
         *,
         pretrained: bool = True,
+        loss: FakeLoss | None = None,
+        faults: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.config, self.steps = config, steps
+        self.config, self.steps, self.faults = config, steps, list(faults)
         network = network_for(config, pretrained=pretrained)
         self.network = network.to(memory_format=torch.channels_last)
-        self.loss, self.fake_loss = loss_sum(config, train_rows), fake_loss(config)
+        self.fake_loss = loss or fake_loss(config)
+        self.loss = loss_sum(config, train_rows, self.fake_loss)
         self.sources = [row.source for row in val_rows]
         self.answers: list[tuple[Tensor, ...]] = []
         self.epoch_losses: list[tuple[Tensor, ...]] = []
@@ -70,7 +83,7 @@ class Training(L.LightningModule):
             alone = self.trainer.world_size == 1
             return None if alone else self._nothing()
         views = batch["views"].squeeze(1).contiguous(memory_format=torch.channels_last)
-        answers = self._ask(views)
+        answers = self._answer(views)
         loss = self.loss(answers, batch | {"views": views})
         with torch.no_grad():
             fake_logit = answers.fake_logit.detach()
@@ -89,10 +102,10 @@ class Training(L.LightningModule):
             return
         pictures, count = batch["views"].shape[:2]
         flat = batch["views"].flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        answers = self._ask(flat)
+        answers = self._answer(flat)
         if self.config.mirrored:
-            again = self._ask(flat.flip(-1).contiguous(memory_format=torch.channels_last))
-            answers = Answers(
+            again = self._answer(flat.flip(-1).contiguous(memory_format=torch.channels_last))
+            answers = NetworkAnswers(
                 (answers.fake_logit + again.fake_logit) / 2,
                 (answers.category_logits + again.category_logits) / 2,
             )
@@ -131,7 +144,7 @@ class Training(L.LightningModule):
         auc = binary_auroc(fake_logit, target)
         batch = {"fake": fake, "category": category}
         figures = {
-            "val_loss": self.loss(Answers(fake_logit, category_logits), batch),
+            "val_loss": self.loss(NetworkAnswers(fake_logit, category_logits), batch),
             "val_accuracy": ((fake_logit > 0) == (fake > 0.5)).float().mean(),
             "val_auc": auc,
             MONITOR: torch.stack(by_source).mean() if by_source else auc,
@@ -149,12 +162,15 @@ class Training(L.LightningModule):
         return optimisation(list(self.network.parameters()), self.config, self.steps, MONITOR)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the configuration, and with it the faults, into the checkpoint."""
-        checkpoint[CHECKPOINT_KEY] = {"config": self.config.model_dump_json()}
+        """Put the configuration and the faults into the checkpoint."""
+        checkpoint[CHECKPOINT_KEY] = {
+            "config": self.config.model_dump_json(),
+            "faults": json.dumps(self.faults),
+        }
 
-    def _ask(self, views: Tensor) -> Answers:
+    def _answer(self, views: Tensor) -> NetworkAnswers:
         fake_logit, category_logits = self.network(views)
-        return Answers(fake_logit.float(), category_logits.float())
+        return NetworkAnswers(fake_logit.float(), category_logits.float())
 
     def _nothing(self) -> Tensor:
         return torch.stack(

@@ -7,10 +7,10 @@ import os
 from rich.console import Console
 from rich.panel import Panel
 
-from unmask.lab.train.config import Faults
+from unmask.lab.train.faults import Faults
 
 
-def tell(sentence: str) -> None:
+def notify(sentence: str) -> None:
     """Print a sentence, once where several processes train together."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         Console(stderr=True, highlight=False, markup=False).print(sentence, soft_wrap=True)

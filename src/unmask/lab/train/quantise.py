@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -22,20 +21,19 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from unmask.lab.calibrate.score import score_views
-from unmask.lab.calibrate.views import auc_by_source
+from unmask.lab.calibrate.score import score
 from unmask.lab.data.manifest import Row, select
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import INPUT, Model
+from unmask.model.onnx_model import OnnxModel
 from unmask.picture.decode import decode, read_bytes
 from unmask.picture.errors import PictureError
-from unmask.picture.views import make_views, normalise
+from unmask.picture.views import PictureViews, cut_views
 
 PICTURES = 128
 """Training pictures whose views say how large what layers put out can be."""
 _KINDS = ("Conv", "Clip", "Add")
 """What is computed in integers. The pooling and the heads are not: they cost nothing, and a logit
-stays exactly the mean over positions of head weights times features."""
+stays exactly the mean over places of its map, plus a bias."""
 
 
 def quantise(
@@ -62,7 +60,7 @@ def quantise(
     Raises:
         ModelError: The network cannot be loaded.
     """
-    whole = Model(network)
+    whole = OnnxModel(network)
     train, val = select(rows, "train"), select(rows, "val")
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(train), min(PICTURES, len(train)), replace=False)
@@ -78,23 +76,23 @@ def quantise(
     )
     card.write(ModelCard.path_for(out))
     reached = {}
-    for name, model in (("float32", whole), ("int8", Model(out))):
-        scores = score_views(model, val, card.views, on_progress)
-        reached[name] = round(auc_by_source(scores, scores.pooled()), 4)
+    for name, model in (("float32", whole), ("int8", OnnxModel(out))):
+        scores = score(model, val, on_progress=on_progress)
+        reached[name] = round(scores.auc_by_source(scores.logits), 4)
     quantised = {"pictures": len(chosen), "seed": seed, "auc_by_source": reached}
     card = card.model_copy(update={"training": card.training | {"quantised": quantised}})
     card.write(ModelCard.path_for(out))
     return card
 
 
-def _views(rows: Sequence[Row], card: ModelCard) -> Iterator[NDArray[np.float32]]:
+def _views(rows: Sequence[Row], card: ModelCard) -> Iterator[PictureViews]:
     for row in rows:
         # Whoever trained on them was told which cannot be read.
         with suppress(PictureError):
-            yield normalise(make_views(decode(read_bytes(row.path)), card.views), card.scale)
+            yield cut_views(decode(read_bytes(row.path)), card.inputs)
 
 
-def _in_integers(model: onnx.ModelProto, views: Iterator[NDArray[np.float32]]) -> onnx.ModelProto:
+def _in_integers(model: onnx.ModelProto, views: Iterator[PictureViews]) -> onnx.ModelProto:
     # PyTorch's export has folded all that ONNX Runtime would otherwise warn about.
     add_pre_process_metadata(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,10 +114,12 @@ def _in_integers(model: onnx.ModelProto, views: Iterator[NDArray[np.float32]]) -
 class _Reader(CalibrationDataReader):
     """Hands ONNX Runtime the views of one picture after the other."""
 
-    def __init__(self, views: Iterator[NDArray[np.float32]]) -> None:
-        self._views = views
+    def __init__(self, pictures: Iterator[PictureViews]) -> None:
+        self._pictures = pictures
 
     def get_next(self) -> dict[str, Any] | None:
-        """Return the next views, or None after the last ones."""
-        views = next(self._views, None)
-        return None if views is None else {INPUT: views}
+        """Return the next views by input, or None after the last ones."""
+        picture = next(self._pictures, None)
+        if picture is None:
+            return None
+        return {name: views[None] for name, views in picture.items()}

@@ -26,7 +26,7 @@ from unmask.lab.train.artefacts import (
     LAST_FILE,
     check_folder,
     check_room,
-    claim,
+    claim_folder,
     keep_best,
     write_data,
     write_unreadable,
@@ -35,11 +35,18 @@ from unmask.lab.train.artefacts import WEIGHTS_FILE as WEIGHTS_FILE
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.dataset import EvaluationViews, Reader, TrainingViews, loader, read_pixels
 from unmask.lab.train.device import choose_device, choose_precision, describe
-from unmask.lab.train.faults import SkippedGradients, spoil_labels
+from unmask.lab.train.faults import (
+    Faults,
+    SkippedGradients,
+    spoil_labels,
+    spoil_loss,
+    spoil_views,
+)
 from unmask.lab.train.log import EpochLog
+from unmask.lab.train.losses import fake_loss
 from unmask.lab.train.mining import MineHardExamples, read_hard
 from unmask.lab.train.module import MONITOR, Training
-from unmask.lab.train.notices import fault_banner, tell
+from unmask.lab.train.notices import fault_banner, notify
 from unmask.lab.train.pseudo import add_pseudo_fakes
 from unmask.lab.train.samplers import Shard, create_sampler
 from unmask.picture.views import ViewPlan
@@ -55,6 +62,7 @@ def train(
     progress: bool = True,
     cache: Path | None = None,
     hard: Path | None = None,
+    faults: Faults | None = None,
 ) -> Path:
     """Train a network and keep the weights of the best validation epoch.
 
@@ -71,6 +79,7 @@ def train(
         progress: Show a progress bar.
         cache: A folder that `unmask data cache` made, to read decoded pictures from.
         hard: A ranking of hard examples; those at its top are drawn more often.
+        faults: Put in on purpose.
 
     Returns:
         The path of ``best.safetensors``.
@@ -80,27 +89,28 @@ def train(
         ValueError: The folder holds a run of another configuration, weights are missing, the disk
             is too full, or the device is not there.
     """
+    faults = faults or Faults()
     rows = [row for row in rows if row.split != "test"]
     check_trainable(rows)
     manifest_rows, val_rows = select(rows, "train"), select(rows, "val")
-    train_rows = spoil_labels(manifest_rows, config.faults, config.seed)
+    train_rows = spoil_labels(manifest_rows, faults, config.seed)
     train_rows = add_pseudo_fakes(train_rows, config)
     steps = _steps(len(train_rows), config)
     device = choose_device(config)
     read = _reader(rows, cache)
     factors = read_hard(hard, train_rows, config.mining) if hard else {}
-    check_folder(out, config)
+    check_folder(out, config, faults.active)
     if (out / WEIGHTS_FILE).is_file():
-        tell(f"{out} holds a finished run; it is left as it is.")
+        notify(f"{out} holds a finished run; it is left as it is.")
         return out / WEIGHTS_FILE
-    fault_banner(config.faults)
+    fault_banner(faults)
     L.seed_everything(config.seed, workers=True, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
     sampler = create_sampler(train_rows, config)
     if factors:
         sampler.boost(factors)
-    train_data = TrainingViews(train_rows, config, read)
+    train_data = spoil_views(TrainingViews(train_rows, config, read), faults)
     val_data = EvaluationViews(val_rows, _monitor_plan(config.views), config.scale, read)
     loaders = {
         "train_dataloaders": loader(train_data, config, sampler=sampler, drop_last=True),
@@ -108,19 +118,30 @@ def train(
     }
     last = out / LAST_FILE
     resume = last.is_file()
-    module = Training(config, train_rows, val_rows, steps, pretrained=not resume)
+    module = Training(
+        config,
+        train_rows,
+        val_rows,
+        steps,
+        pretrained=not resume,
+        loss=spoil_loss(fake_loss(config), faults),
+        faults=faults.active,
+    )
     check_room(out, sum(p.numel() for p in module.network.parameters()))
     # Only now: a run that could not start leaves the folder free for a better one.
-    claim(out, config, device)
+    claim_folder(out, config, faults.active, device)
     write_data(out, manifest_rows)
     # Both after the epoch's row is in the log, so that no checkpoint is ahead of it. The last one
     # apart from the best: as an option of that one it would wait for the next better epoch.
     often = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(out, filename="best", monitor=MONITOR, mode="max", **often)
     newest = ModelCheckpoint(out, filename=Path(LAST_FILE).stem, **often)
-    mining = MineHardExamples(config.mining, train_rows, sampler, out, read)
-    trainer = _trainer(out, config, device, [best, newest, mining], progress=progress)
-    tell(describe(device, config))
+    callbacks: list[Any] = [best, newest]
+    callbacks.append(MineHardExamples(config.mining, train_rows, sampler, out, read))
+    if faults.skipped_gradients:
+        callbacks.append(SkippedGradients(faults.skipped_gradients, config.seed))
+    trainer = _trainer(out, config, device, callbacks, progress=progress)
+    notify(describe(device, config))
     with warnings.catch_warnings():
         # Lightning's advice on workers and logging is not for who runs a command.
         warnings.filterwarnings("ignore", module="lightning")
@@ -165,8 +186,6 @@ def _trainer(
 ) -> L.Trainer:
     if config.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=config.ema_decay))
-    if config.faults.skipped_gradients:
-        callbacks.append(SkippedGradients(config.faults.skipped_gradients, config.seed))
     callbacks += [EarlyStopping(MONITOR, mode="max", patience=config.patience), EpochLog(out)]
     if progress:
         callbacks.append(RichProgressBar())
@@ -197,7 +216,7 @@ def _report_unreadable(
     write_unreadable(out, found)
     if found:
         many = len({row.path for row in found})
-        tell(
+        notify(
             f"{many} picture{' was' if many == 1 else 's were'} skipped as unreadable, the first "
             f"is {found[0].path}."
         )

@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import unmask
 from unmask.model.card import Unseen
-from unmask.service.api.problems import BUSY, Problem
-from unmask.service.api.schemas import Band
+from unmask.service.api.schemas import BandOut
+from unmask.service.http.problems import BUSY, Problem
 from unmask.service.metrics import exposition
 from unmask.service.services import Services, services_of
+from unmask.verdict.decide import DECIMALS
 
 router = APIRouter()
 
@@ -40,9 +41,11 @@ class ModelOut(BaseModel):
     categories: list[str]
     calibrations: list[str]
     default_calibration: str
-    threshold: float
-    band: Band
+    threshold: float = Field(description="from this p_fake on a call of fake is the likelier one")
+    band: BandOut
     most_wrong: float | None = Field(description="share of wrong answers the band keeps to")
+    promises: list[float] = Field(description="shares for which the model has a band")
+    prior: float = Field(description="how common fakes were where it was calibrated")
     licence: str
     intended_use: str
     test: list[dict[str, Any]] = Field(description="figures on the test split, overall first")
@@ -65,7 +68,8 @@ async def model(request: Request) -> ModelOut:
 
 def model_out(services: Services) -> ModelOut:
     """Return what `/v1/model` says."""
-    card, settings = services.engine.model.card, services.settings
+    card, settings = services.card, services.settings
+    band = services.detector.scale.band
     return ModelOut(
         name=card.name,
         created=card.created,
@@ -73,14 +77,18 @@ def model_out(services: Services) -> ModelOut:
         categories=list(card.categories),
         calibrations=sorted({card.calibration.kind, *card.alternatives, "none"}),
         default_calibration=settings.calibration or card.calibration.kind,
-        threshold=card.threshold,
-        band=Band(real_below=round(card.real_below, 4), fake_from=round(card.fake_from, 4)),
-        most_wrong=card.most_wrong,
+        threshold=services.detector.scale.threshold,
+        band=BandOut(
+            real_below=round(band.real_below, DECIMALS), fake_from=round(band.fake_from, DECIMALS)
+        ),
+        most_wrong=band.most_wrong,
+        promises=[one.most_wrong for one in card.bands if one.most_wrong is not None],
+        prior=card.prior,
         licence=card.licence,
         intended_use=card.intended_use,
         test=[figure.model_dump() for figure in card.test[:1]],
         unseen=card.unseen,
-        device=services.engine.model.device,
+        device=services.detector.model.device,
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         runtime=f"ONNX Runtime {onnxruntime.__version__}",
         unmask=unmask.__version__,

@@ -7,10 +7,11 @@ import hashlib
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
-from unmask.service.api.problems import FORBIDDEN, NO_KEY, TOO_MANY, Problem
+from unmask.service.http.problems import FORBIDDEN, NO_KEY, TOO_MANY, Problem
 from unmask.service.services import Services, services_of
 from unmask.service.store.keys import SCOPES, Scope
 
@@ -98,6 +99,10 @@ def require(caller: Caller, scope: Scope) -> Caller:
     if scope not in caller.scopes:
         raise Problem(FORBIDDEN, f"This API key has no scope '{scope}'.")
     return caller
+
+
+DetectCaller = Annotated[Caller, Depends(caller_with("detect"))]
+HistoryCaller = Annotated[Caller, Depends(caller_with("history"))]
 
 
 def _secret(request: Request) -> str | None:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from unmask.picture.decode import read_bytes
 from unmask.picture.errors import PictureError
-from unmask.service.api.callers import Caller, caller_with
+from unmask.service.answer_pictures import UNCALIBRATED, UploadResult, answer_pictures
+from unmask.service.api.callers import DetectCaller
 from unmask.service.api.detections import FORM, first_problem
-from unmask.service.api.problems import NOT_FOUND, Problem
-from unmask.service.api.uploads import Upload, form_of, uploads_in
-from unmask.service.detect import Outcome, Wish, detect
+from unmask.service.http.problems import NOT_FOUND, Problem
+from unmask.service.http.uploads import Upload, form_of, uploads_in
 from unmask.service.services import services_of
-from unmask.service.uploads_folder import find_inside
 
 router = APIRouter(tags=["compatibility"])
-May = Annotated[Caller, Depends(caller_with("detect"))]
-Called = Literal["REAL", "FAKE"]
+OldVerdict = Literal["REAL", "FAKE"]
 
 
 class Prediction(BaseModel):
@@ -29,14 +28,14 @@ class Prediction(BaseModel):
     filename: str
     real_prob: float
     fake_prob: float
-    verdict: Called
+    verdict: OldVerdict
 
 
 class DebugAnswer(BaseModel):
     """The answer for a picture on the server."""
 
     ok: Literal[True] = True
-    prediction: Called
+    prediction: OldVerdict
     confidence: float = Field(description="probability of the prediction")
     used_calibration: bool
 
@@ -46,7 +45,7 @@ class DebugAnswer(BaseModel):
 )
 async def predict(
     request: Request,
-    caller: May,
+    caller: DetectCaller,
     threshold: Annotated[
         float, Query(ge=0, le=1, description="call REAL from this real_prob on")
     ] = 0.5,
@@ -56,8 +55,8 @@ async def predict(
     caller.admit(services)
     async with form_of(request, services.settings) as form:
         upload = (await uploads_in(form, services.settings))[0]
-    wish = Wish(services.settings.calibration)
-    p_fake = _p_fake(await detect(services, caller, [upload], wish))
+    reading = services.detector.settings
+    p_fake = _p_fake(await answer_pictures(services, caller.owner, [upload], reading))
     p_real = round(1 - p_fake, 4)
     return Prediction(
         filename=upload.name,
@@ -70,7 +69,7 @@ async def predict(
 @router.get("/debug", response_model=DebugAnswer, summary="Ask about a picture on the server")
 async def debug(
     request: Request,
-    caller: May,
+    caller: DetectCaller,
     image: Annotated[str, Query(description="a name inside the uploads folder")],
     use_calib: Annotated[bool, Query(description="1 for calibrated figures")] = True,
 ) -> DebugAnswer:
@@ -85,8 +84,11 @@ async def debug(
         data = await asyncio.to_thread(read_bytes, path, services.settings.limits)
     except PictureError:
         raise Problem(NOT_FOUND, "There is no such picture.") from None
-    wish = Wish(None if use_calib else "none")
-    p_fake = _p_fake(await detect(services, caller, [Upload(path.name, data)], wish))
+    reading = services.detector.settings.model_copy(
+        update={"calibration": None if use_calib else UNCALIBRATED}
+    )
+    upload = Upload(path.name, data)
+    p_fake = _p_fake(await answer_pictures(services, caller.owner, [upload], reading))
     return DebugAnswer(
         prediction="FAKE" if p_fake >= 0.5 else "REAL",
         confidence=round(max(p_fake, 1 - p_fake), 4),
@@ -94,8 +96,24 @@ async def debug(
     )
 
 
-def _p_fake(outcomes: list[Outcome]) -> float:
-    detection = outcomes[0].detection
+def _p_fake(results: list[UploadResult]) -> float:
+    detection = results[0].detection
     if detection is None:
-        raise first_problem(outcomes)
+        raise first_problem(results)
     return float(detection.result["p_fake"])
+
+
+def find_inside(folder: Path, name: str) -> Path | None:
+    """Return the regular file of this name inside a folder; None for anything else.
+
+    Dots, absolute paths, links that lead out, drives, streams and NULs all come to nothing: what
+    counts is where the file really lies, after all links.
+    """
+    if not name or "\0" in name or "\\" in name:
+        return None
+    try:
+        inside = folder.resolve(strict=True)
+        path = (inside / name).resolve(strict=True)
+        return path if path.is_relative_to(inside) and path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle.
+        return None

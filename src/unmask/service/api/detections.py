@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from unmask.model.calibration import CalibrationName
 from unmask.picture.errors import PictureError
-from unmask.service.api.callers import NOBODY, Caller, caller_with
-from unmask.service.api.problems import NOT_FOUND, Problem
+from unmask.service.answer_pictures import UploadResult, answer_pictures
+from unmask.service.api.callers import NOBODY, DetectCaller, HistoryCaller
 from unmask.service.api.schemas import (
     Deleted,
     DetectionOut,
@@ -19,15 +19,14 @@ from unmask.service.api.schemas import (
     UploadProblem,
     detection_out,
 )
-from unmask.service.api.uploads import form_of, uploads_in
-from unmask.service.detect import Outcome, Wish, detect
 from unmask.service.heatmap import Head, heatmap_png
+from unmask.service.http.problems import NOT_FOUND, Problem
+from unmask.service.http.uploads import form_of, uploads_in
 from unmask.service.services import services_of
 from unmask.service.store.store import VIDEO, Detection
+from unmask.verdict.decide import Call
 
 router = APIRouter(prefix="/v1", tags=["detections"])
-May = Annotated[Caller, Depends(caller_with("detect"))]
-MayHistory = Annotated[Caller, Depends(caller_with("history"))]
 Before = Query(ge=0, lt=2**63, description="`next` of the page before")
 # A result never changes, but whoever deletes it wants it gone.
 _BRIEFLY = {"Cache-Control": "private, max-age=300"}
@@ -64,13 +63,21 @@ FORM: dict[str, Any] = {
 async def create(
     request: Request,
     response: Response,
-    caller: May,
+    caller: DetectCaller,
     calibration: Annotated[
         CalibrationName | None, Query(description="how the probability is read")
     ] = None,
     threshold: Annotated[
         float | None,
         Query(ge=0, le=1, description="call fake from this p_fake on, and nothing unsure"),
+    ] = None,
+    promise: Annotated[
+        float | None,
+        Query(gt=0, lt=1, description="share of wrong answers to keep to, as the card has it"),
+    ] = None,
+    prior: Annotated[
+        float | None,
+        Query(gt=0, lt=1, description="how common fakes are where the pictures come from"),
     ] = None,
 ) -> DetectionsOut:
     """Send pictures as multipart/form-data in a field called `file`, once or several times.
@@ -84,18 +91,23 @@ async def create(
         uploads = await uploads_in(form, services.settings)
     if len(uploads) > 1:
         caller.admit(services, len(uploads) - 1)
-    wish = Wish(calibration or services.settings.calibration, threshold)
-    outcomes = await detect(services, caller, uploads, wish)
-    answered = [one.detection for one in outcomes if one.detection]
+    asked = {
+        "calibration": calibration, "threshold": threshold, "promise": promise, "prior": prior,
+    }  # fmt: skip
+    reading = services.detector.settings.model_copy(
+        update={name: value for name, value in asked.items() if value is not None}
+    )
+    results = await answer_pictures(services, caller.owner, uploads, reading)
+    answered = [one.detection for one in results if one.detection]
     if not answered:
-        raise first_problem(outcomes)
-    if len(outcomes) == 1:
+        raise first_problem(results)
+    if len(results) == 1:
         response.headers["Location"] = f"/v1/detections/{answered[0].id}"
     return DetectionsOut(
         detections=[detection_out(one, services) for one in answered],
         problems=[
             UploadProblem(index=index, name=one.upload.name, **one.problem.document())
-            for index, one in enumerate(outcomes)
+            for index, one in enumerate(results)
             if one.problem
         ],
     )
@@ -104,9 +116,9 @@ async def create(
 @router.get("/detections", response_model=HistoryOut, summary="List what was asked, newest first")
 async def history(
     request: Request,
-    caller: MayHistory,
+    caller: HistoryCaller,
     q: Annotated[str, Query(max_length=100, description="only names that contain this")] = "",
-    verdict: Annotated[Literal["real", "fake", "unsure"] | None, Query()] = None,
+    verdict: Annotated[Call | None, Query()] = None,
     before: Annotated[int | None, Before] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> HistoryOut:
@@ -131,7 +143,7 @@ async def history(
 
 
 @router.delete("/detections", response_model=Deleted, summary="Delete the whole history")
-async def delete_all(request: Request, caller: MayHistory) -> Deleted:
+async def delete_all(request: Request, caller: HistoryCaller) -> Deleted:
     """Delete all that the caller's history holds, and the pictures kept for it."""
     services = services_of(request)
     if caller.owner == NOBODY:
@@ -142,13 +154,13 @@ async def delete_all(request: Request, caller: MayHistory) -> Deleted:
 
 
 @router.get("/detections/{id}", response_model=DetectionOut, summary="See one result")
-async def one(request: Request, id: str, caller: May) -> DetectionOut:
+async def one(request: Request, id: str, caller: DetectCaller) -> DetectionOut:
     """See a result. Its id is random: whoever was given it may look, in any history."""
     return detection_out(await find(request, id), services_of(request))
 
 
 @router.delete("/detections/{id}", status_code=204, summary="Delete one result")
-async def delete(request: Request, id: str, caller: MayHistory) -> Response:
+async def delete(request: Request, id: str, caller: HistoryCaller) -> Response:
     """Delete a result of one's own history, and the picture if it was kept."""
     services = services_of(request)
     try:
@@ -170,25 +182,26 @@ async def delete(request: Request, id: str, caller: MayHistory) -> Response:
 async def heatmap(
     request: Request,
     id: str,
-    caller: May,
+    caller: DetectCaller,
     head: Annotated[
         Head, Query(description="explain the verdict, or what the picture shows")
     ] = "fake",
     longest: Annotated[int, Query(ge=64, le=2048, description="longer side, in pixels")] = 1024,
 ) -> Response:
-    """A transparent map to lay over the picture, made from the stored answer.
+    """A transparent map to lay over the picture, made from the stored output.
 
     Red speaks for fake (or for the category), blue against it. The picture is not needed.
     """
     services = services_of(request)
     detection = await find(request, id)
-    answer = await asyncio.to_thread(services.store.answer, id)
-    card = services.engine.model.card
+    stored = await asyncio.to_thread(services.store.output, id)
+    card = services.card
     if head == "category" and not card.categories:
         raise Problem(NOT_FOUND, "This model tells no categories.")
-    if answer is None or answer.maps is None or detection.result["model"]["sha256"] != card.sha256:
+    answered = detection.result["model"]["sha256"] == card.sha256
+    if stored is None or stored.output.maps is None or not answered:
         raise Problem(NOT_FOUND, "There is no heatmap for this result.")
-    png = await asyncio.to_thread(heatmap_png, answer, card, head, longest)
+    png = await asyncio.to_thread(heatmap_png, stored, card, head, longest)
     return Response(png, media_type="image/png", headers=_BRIEFLY)
 
 
@@ -198,7 +211,7 @@ async def heatmap(
     responses={200: {"content": {"image/webp": {}}}},
     summary="See a small copy of the picture, where it is kept",
 )
-async def picture(request: Request, id: str, caller: May) -> Response:
+async def picture(request: Request, id: str, caller: DetectCaller) -> Response:
     """A copy made from pixels alone, without the metadata of the file that was sent."""
     services = services_of(request)
     detection = await find(request, id)
@@ -235,9 +248,9 @@ def is_video(detection: Detection) -> bool:
     return bool(detection.result["category"] == VIDEO)
 
 
-def first_problem(outcomes: list[Outcome]) -> Problem:
+def first_problem(results: list[UploadResult]) -> Problem:
     """Return the problem of the first upload that has one."""
-    return next(one.problem for one in outcomes if one.problem)
+    return next(one.problem for one in results if one.problem)
 
 
 def _no_such() -> Problem:

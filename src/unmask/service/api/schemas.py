@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from types import NoneType
+from typing import Any, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
-from unmask.evidence.finding import Finding
-from unmask.service.engine.videos import Found
+from unmask.picture.views import ViewKind
+from unmask.service.answer_pictures import NOT_IN_RESULTS
+from unmask.service.engine.video_engine import VideoFinding
 from unmask.service.services import Services
 from unmask.service.store.store import Detection
+from unmask.verdict.verdict import FIELDS, Verdict
 from unmask.video.sample import Sampling
 
 
-class Band(BaseModel):
+class BandOut(BaseModel):
     """Between these probabilities the verdict is ``unsure``."""
 
     real_below: float
     fake_from: float
 
 
-class Box(BaseModel):
+class BoxOut(BaseModel):
     """A part of the picture, in pixels from its top left corner."""
 
     top: float
@@ -31,11 +34,11 @@ class Box(BaseModel):
 
 
 class ViewOut(BaseModel):
-    """What the network for views says of one view of the picture, by itself."""
+    """What the model says of one view of the picture, by itself."""
 
-    kind: Literal["whole", "crop"]
+    kind: ViewKind
     logit: float = Field(description="up towards fake, down towards real")
-    box: Box
+    box: BoxOut
 
 
 class ModelName(BaseModel):
@@ -63,39 +66,45 @@ class Links(BaseModel):
     picture: str | None = Field(description="a small copy; null where pictures are not kept")
 
 
-class DetectionOut(BaseModel):
-    """One answered picture."""
-
+class _AskedPicture(BaseModel):
     id: str
     created: str = Field(description="ISO 8601, UTC")
     name: str = Field(description="the file's name as it was sent")
     sha256: str = Field(description="of the picture's bytes")
     width: int
     height: int
-    verdict: Literal["real", "fake", "unsure"]
-    decided_by: Literal["pixels", "credential", "metadata"] = Field(
-        "pixels", description="what the verdict rests on"
-    )
-    p_fake: float = Field(
-        description="probability from the pixels alone that the picture was made or altered by AI"
-    )
+
+
+def _verdict_fields() -> dict[str, Any]:
+    """Return a verdict's fields for Pydantic: those that are always set, and the rest."""
+    hints = get_type_hints(Verdict)
+    fields: dict[str, Any] = {}
+    for name, about in FIELDS.items():
+        if name in _ALWAYS_SET:
+            (kind,) = (one for one in get_args(hints[name]) if one is not NoneType)
+            fields[name] = (kind, Field(description=about))
+        elif name not in NOT_IN_RESULTS:
+            fields[name] = (hints[name], Field(getattr(_NO_VERDICT, name), description=about))
+    return fields
+
+
+_ALWAYS_SET = ("verdict", "p_fake", "category", "category_confidence", "decided_by")
+_NO_VERDICT = Verdict("")
+_PictureVerdict: Any = create_model("PictureVerdict", __base__=_AskedPicture, **_verdict_fields())
+
+
+class DetectionOut(_PictureVerdict):
+    """One answered picture."""
+
     calibration: str = Field(description="how the probability was read")
     calibrated: bool
     threshold: float | None = Field(description="as asked for; null where the band decided")
-    band: Band
-    category: str
-    category_confidence: float
-    score: float | None = Field(
-        None,
-        description="what is calibrated: the mean of the views' logits plus `whole_picture_logit`",
-    )
-    whole_picture_logit: float | None = Field(
-        None,
-        description="of the branch of the model that looks at the whole picture once; null where "
-        "the model has none",
-    )
+    band: BandOut
+    forced: bool = Field(False, description="whether a threshold left no room for unsure")
+    promise: float | None = Field(None, description="share of wrong answers asked for")
+    prior: float | None = Field(None, description="how common fakes were said to be")
+    score: float | None = Field(None, description="the model's logit, which is calibrated")
     views: list[ViewOut]
-    evidence: list[Finding] = Field([], description="what the file says of itself")
     model: ModelName
     from_store: bool = Field(description="whether these bytes had been answered before")
     timings: Timings
@@ -111,7 +120,7 @@ class VideoLinks(BaseModel):
     timeline_png: str
 
 
-class VideoOut(Found):
+class VideoOut(VideoFinding):
     """One answered video."""
 
     id: str
@@ -122,7 +131,10 @@ class VideoOut(Found):
     sampling: Sampling
     calibration: str = Field(description="how probabilities were read")
     calibrated: bool
-    band: Band
+    band: BandOut
+    forced: bool = Field(False, description="whether a threshold left no room for unsure")
+    promise: float | None = Field(None, description="share of wrong answers asked for")
+    prior: float | None = Field(None, description="how common fakes were said to be")
     threshold: float = Field(description="from this p_fake on a frame looks rather fake")
     model: ModelName
     from_store: bool = Field(description="whether these bytes had been answered before")

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from unmask.service.api.callers import NOBODY, Caller, caller_with
+from unmask.service.answer_videos import COST, answer_video, require_videos, timeline_of
+from unmask.service.api.callers import NOBODY, DetectCaller, HistoryCaller
 from unmask.service.api.detections import Before, delete, find
 from unmask.service.api.schemas import VideoHistoryOut, VideoOut, video_out
-from unmask.service.api.uploads import form_of, video_in
+from unmask.service.http.uploads import form_of, video_in
 from unmask.service.services import services_of
-from unmask.service.video import COST, judge_video, timeline_of, videos_of
 from unmask.video.output import timeline_csv, timeline_plot
 from unmask.video.sample import Sampling
 
 router = APIRouter(prefix="/v1", tags=["videos"])
 PLACE = "/v1/videos"
-May = Annotated[Caller, Depends(caller_with("detect"))]
-MayHistory = Annotated[Caller, Depends(caller_with("history"))]
 
 FORM: dict[str, Any] = {
     "requestBody": {
@@ -49,7 +47,7 @@ FORM: dict[str, Any] = {
 async def create(
     request: Request,
     response: Response,
-    caller: May,
+    caller: DetectCaller,
     sampling: Annotated[
         Sampling,
         Query(description="frames evenly in time, at changes of scene, or every one"),
@@ -61,10 +59,10 @@ async def create(
     your rate.
     """
     services = services_of(request)
-    videos_of(services)
+    require_videos(services)
     caller.admit(services, COST)
     async with form_of(request, services.settings) as form:
-        detection, pictures = await judge_video(services, caller, video_in(form), sampling)
+        detection, pictures = await answer_video(services, caller.owner, video_in(form), sampling)
     answer = video_out(detection)
     for moment, picture in zip(answer.moments, pictures, strict=False):
         moment.picture = picture
@@ -75,7 +73,7 @@ async def create(
 @router.get("/videos", response_model=VideoHistoryOut, summary="List videos, newest first")
 async def history(
     request: Request,
-    caller: MayHistory,
+    caller: HistoryCaller,
     q: Annotated[str, Query(max_length=100, description="only names that contain this")] = "",
     before: Annotated[int | None, Before] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -94,7 +92,7 @@ async def history(
 
 
 @router.get("/videos/{id}", response_model=VideoOut, summary="See what was found in a video")
-async def one(request: Request, id: str, caller: May) -> VideoOut:
+async def one(request: Request, id: str, caller: DetectCaller) -> VideoOut:
     """See a result. Its id is random: whoever was given it may look, in any history."""
     return video_out(await find(request, id, video=True))
 
@@ -108,7 +106,7 @@ router.delete("/videos/{id}", status_code=204, summary="Delete what was found in
     responses={200: {"content": {"text/csv": {}}}},
     summary="Get the timeline as a table",
 )
-async def table(request: Request, id: str, caller: May) -> Response:
+async def table(request: Request, id: str, caller: DetectCaller) -> Response:
     """One line a judged frame: time, frame, p_fake, faces, face_p_fake."""
     detection = await find(request, id, video=True)
     return Response(timeline_csv(timeline_of(detection.result)), media_type="text/csv")
@@ -120,7 +118,7 @@ async def table(request: Request, id: str, caller: May) -> Response:
     responses={200: {"content": {"image/png": {}}}},
     summary="Get the timeline as a plot",
 )
-async def plot(request: Request, id: str, caller: May) -> Response:
+async def plot(request: Request, id: str, caller: DetectCaller) -> Response:
     """p(fake) over time, with the threshold and the stretches that look fake."""
     result = (await find(request, id, video=True)).result
     png = await asyncio.to_thread(timeline_plot, timeline_of(result), threshold=result["threshold"])

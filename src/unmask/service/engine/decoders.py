@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
 
+from unmask.detector.face_views import MOST_JUDGED, CutFaces
+from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
-from unmask.picture.decode import Limits
+from unmask.faces.finder import Face
+from unmask.model.card import ModelCard
 from unmask.picture.errors import PictureError, PictureTooLargeError
-from unmask.picture.views import ViewPlan, Views
+from unmask.picture.views import MOST_PIECES, PictureViews, ViewPlan, Views, plan_views
 from unmask.service.engine import decode_worker as worker
+from unmask.service.engine.worker_process import command, options, pack_work
 
 _START_SECONDS = 30
-# Beside its views an answer has a small preview and findings, whose fields are cut short.
+# Beside views an answer has a small preview and findings, whose fields are cut short.
 _MOST_BESIDE = 16 * 2**20
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
 _BROKEN = "The picture broke its decoder and cannot be read."
 _BUFFER = 2**20
 # One thread a worker: there are as many workers as are to run at a time.
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
-"""What processes of ours are told of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedPicture:
     """A decoded picture.
 
     Attributes:
-        views: uint8, shape (views, size, size, 3).
+        views: What the model is to be shown.
         width: Of the whole picture, upright, in pixels.
         height: Of the whole picture, upright, in pixels.
+        plain: Whether there is nothing to see on it.
         evidence: What the file says of itself, the strongest first.
+        faces: Its faces, and the views of those that can be judged.
         preview: A small WebP without metadata; empty where none was asked for.
     """
 
-    views: Views
+    views: PictureViews
     width: int
     height: int
+    plain: bool
     evidence: tuple[Finding, ...]
+    faces: CutFaces
     preview: bytes
 
 
@@ -60,28 +62,30 @@ class Decoders:
 
     def __init__(
         self,
-        plan: ViewPlan,
-        limits: Limits,
+        card: ModelCard,
+        plans: Mapping[str, ViewPlan],
+        settings: DetectorSettings,
         *,
         count: int,
         seconds: float,
         memory_mb: int,
-        provenance: bool = True,
-        trust: Path | None = None,
+        finds_faces: bool = False,
     ) -> None:
-        self._plan, self._seconds = plan, seconds
-        self._most = plan.count * plan.size**2 * 3 + _MOST_BESIDE
-        self._command = [
-            sys.executable,
-            "-m",
-            worker.__name__,
-            plan.model_dump_json(),
-            str(limits.max_bytes),
-            str(limits.max_pixels),
-            str(memory_mb * 2**20),
-            str(int(seconds) + 1),
-            str(trust or worker.ANY_SIGNER) if provenance else worker.NO_PROVENANCE,
-        ]
+        self._plans, self._face_plans, self._seconds = dict(plans), card.inputs, seconds
+        self._max_pixels = settings.limits.max_pixels
+        self._most = _MOST_BESIDE + _most_bytes(self._plans)
+        self._most += MOST_JUDGED * _most_bytes(self._face_plans)
+        self._command = command(worker.__name__)
+        self._work = pack_work(
+            worker.DecodeWork(
+                card=card,
+                plans=self._plans,
+                settings=settings,
+                finds_faces=finds_faces,
+                seconds=seconds,
+                memory_mb=memory_mb,
+            )
+        )
         self._count = count
         self._free: asyncio.Queue[Process | None] = asyncio.Queue()
         self._alive: set[Process] = set()
@@ -97,7 +101,7 @@ class Decoders:
         for process in list(self._alive):
             await self._end(process)
 
-    async def decode(self, data: bytes, *, preview: bool = False) -> Decoded:
+    async def decode(self, data: bytes, *, preview: bool = False) -> DecodedPicture:
         """Decode one picture in the next free process.
 
         Raises:
@@ -137,33 +141,41 @@ class Decoders:
             raise kind(body.decode("utf-8", "replace"))
         return decoded
 
-    def _read(self, body: bytes) -> Decoded:
-        width, height, size, said = worker.SHAPE.unpack_from(body)
-        start = worker.SHAPE.size
-        shape = (self._plan.count, self._plan.size, self._plan.size, 3)
-        views = np.frombuffer(body, np.uint8, size, start).reshape(shape)
-        findings, rest = body[start + size :][:said], body[start + size + said :]
-        evidence = _FINDINGS.validate_json(findings) if findings else ()
-        return Decoded(views, width, height, evidence, rest)
+    def _read(self, body: bytes) -> DecodedPicture:
+        width, height, said = worker.SHAPE.unpack_from(body)
+        if not 0 < width * height <= self._max_pixels:
+            raise ValueError("No picture of this size may be decoded.")
+        start = worker.SHAPE.size + said
+        notes = worker.PictureNotes.model_validate_json(body[worker.SHAPE.size : start])
+        counts = [_view_count(height, width, plan) for plan in self._plans.values()]
+        views, start = _take_views(body, start, self._plans, counts)
+        of_faces: dict[int, PictureViews] = {}
+        for place, face in enumerate(notes.faces):
+            if face.views is not None:
+                of_faces[place], start = _take_views(body, start, self._face_plans, face.views)
+        faces = CutFaces([Face(face.box, face.score) for face in notes.faces], of_faces)
+        if len(of_faces) > MOST_JUDGED:
+            raise ValueError("So many faces are not judged.")
+        return DecodedPicture(
+            views, width, height, notes.plain, notes.evidence, faces, body[start:]
+        )
 
     async def _spawn(self) -> Process:
-        environment = {name: os.environ[name] for name in KEPT if name in os.environ}
+        started = options()
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            stdin=PIPE,
-            stdout=PIPE,
+            **started | {"env": started["env"] | _ENVIRONMENT},
             stderr=DEVNULL,
             limit=_BUFFER,
-            env=environment | _ENVIRONMENT,
-            # Ctrl-C on a terminal is for the server, which then ends its workers in order.
-            start_new_session=True,
         )
         self._alive.add(process)
         # Loading Python and its libraries is not on the picture's time.
-        if process.stdout is None:
+        if process.stdin is None or process.stdout is None:
             raise OSError("The process has no pipes.")
         try:
             async with asyncio.timeout(_START_SECONDS):
+                process.stdin.write(self._work)
+                await process.stdin.drain()
                 await process.stdout.readexactly(len(worker.READY))
         except BaseException:
             await asyncio.shield(self._end(process))
@@ -190,3 +202,35 @@ async def _ask(process: Process, data: bytes, preview: bool, most: int) -> tuple
     if size > most:
         raise ValueError("The process says more than it has to say.")
     return status, await source.readexactly(size)
+
+
+def _take_views(
+    body: bytes, start: int, plans: Mapping[str, ViewPlan], counts: Sequence[int]
+) -> tuple[PictureViews, int]:
+    """Return the views that start at a place, as many as are counted, and where they end.
+
+    Raises:
+        ValueError: They are not there, or are not as many as can be.
+    """
+    views: dict[str, Views] = {}
+    for (name, plan), count in zip(plans.items(), counts, strict=True):
+        if not 1 <= count <= _most_views(plan):
+            raise ValueError("No picture has so many views.")
+        shape = (count, plan.size, plan.size, 3)
+        flat = np.frombuffer(body, np.uint8, int(np.prod(shape)), start)
+        views[name] = flat.reshape(shape)
+        start += len(flat)
+    return views, start
+
+
+def _view_count(height: int, width: int, plan: ViewPlan) -> int:
+    """Return how many views a picture of this shape has, also under test-time augmentation."""
+    return (len(plan_views(height, width, plan)) + plan.crops * len(plan.scales)) * (1 + plan.flips)
+
+
+def _most_views(plan: ViewPlan) -> int:
+    return _view_count(1, 4 * MOST_PIECES, plan)  # A strip has the most.
+
+
+def _most_bytes(plans: Mapping[str, ViewPlan]) -> int:
+    return sum(3 * _most_views(plan) * plan.size**2 for plan in plans.values())

@@ -1,9 +1,10 @@
-"""A process that judges one video: the file on standard input, the answer on standard output.
+"""A process that judges one video, and writes the answer on standard output.
 
-FFmpeg reads hostile bytes here and nowhere else. The process has the file open and no name for it,
-may write no file, and ends when it has used its time or memory. Whatever a video makes of it, its
-parent reads one frame from it: ``>BI`` (status, the size of the rest) and the rest, a sentence
-where the status is not `OK`, else what was found, as JSON.
+FFmpeg reads hostile bytes here and nowhere else. The process is told a `VideoWork` on standard
+input, has the file open and no name for it, may write no file, and ends when it has used its time
+or memory. Whatever a video makes of it, its parent reads one frame from it: ``>BI`` (status, the
+size of the rest) and the rest, a sentence where the status is not `OK`, else what was found, as
+JSON.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ import resource
 import struct
 import sys
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel
 
 from unmask.detector.detector import Detector
-from unmask.evidence.credentials import read_trust_list
-from unmask.model.calibration import CalibrationName
+from unmask.detector.settings import DetectorSettings
 from unmask.picture.errors import PictureError
+from unmask.service.engine.worker_process import limit_this_process, read_work
 from unmask.video.detector import VideoDetector
 from unmask.video.read import VideoLimits
 from unmask.video.sample import Sampling, SamplingPlan
@@ -30,54 +30,42 @@ from unmask.video.sample import Sampling, SamplingPlan
 ANSWER = struct.Struct(">BI")
 OK, UNREADABLE = range(2)
 GRACE = 15
-_FILE = "/dev/stdin"
 
 
-class Order(BaseModel):
+class VideoWork(BaseModel):
     """What is asked of the process.
 
     Attributes:
+        file: Descriptor of the video.
         model: The model's file; None for the one that ships with unmask.
-        device: Where it runs.
-        calibration: Which calibration; None for the card's own.
-        provenance: Whether to read what the file says of itself.
-        trust: Root certificates (PEM) of the signers that may decide; None for any.
+        settings: How frames are judged, and what the file says of itself.
         sampling: Which frames are judged.
-        max_bytes: Largest file.
-        max_pixels: Largest frame.
-        seconds: Time after which no more frames are judged.
+        limits: What the video may cost.
         memory_mb: Address space, in MiB.
     """
 
+    file: int
     model: Path | None
-    device: Literal["auto", "cpu", "cuda"]
-    calibration: CalibrationName | None
-    provenance: bool
-    trust: Path | None
+    settings: DetectorSettings
     sampling: Sampling
-    max_bytes: int
-    max_pixels: int
-    seconds: float
+    limits: VideoLimits
     memory_mb: int
 
 
 def main() -> None:
     """Set this process's limits and answer once."""
-    order = Order.model_validate_json(sys.argv[1])
+    work = read_work(sys.stdin.buffer, VideoWork)
     # What a library prints must not get between the bytes of the answer.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     # Pictures, which are answered at once, go first.
     os.nice(5)
-    memory = order.memory_mb * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    limit_this_process(work.memory_mb)
     # The parent keeps the time; this ends the process where the parent is gone.
-    used = int(order.seconds + GRACE) * (os.cpu_count() or 1)
+    used = int(work.limits.max_time + GRACE) * (os.cpu_count() or 1)
     resource.setrlimit(resource.RLIMIT_CPU, (used, used))
     try:
-        status, body = OK, answer(order)
+        status, body = OK, answer(work)
     except PictureError as problem:
         status, body = UNREADABLE, str(problem).encode()
     except MemoryError:
@@ -86,19 +74,12 @@ def main() -> None:
     sink.flush()
 
 
-def answer(order: Order) -> bytes:
-    """Judge the video on standard input and return what was found."""
-    detector = Detector(
-        order.model,
-        device=order.device,
-        calibration=order.calibration,
-        provenance=order.provenance,
-        trust=read_trust_list(order.trust) if order.trust else None,
+def answer(work: VideoWork) -> bytes:
+    """Judge the video and return what was found."""
+    detector = VideoDetector(
+        Detector(work.model, work.settings), plan=SamplingPlan(work.sampling), limits=work.limits
     )
-    limits = VideoLimits(
-        max_bytes=order.max_bytes, max_pixels=order.max_pixels, max_time=order.seconds
-    )
-    found = VideoDetector(detector, plan=SamplingPlan(order.sampling), limits=limits).detect(_FILE)
+    found = detector.detect(f"/dev/fd/{work.file}")
     fields = found.to_json()
     for shown, moment in zip(fields["moments"], found.moments, strict=True):
         shown["picture"] = base64.b64encode(moment.jpeg).decode()

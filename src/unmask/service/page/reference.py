@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from unmask.service.api.problems import KINDS
+from unmask.service.http.problems import KINDS
 
 _PROBLEM = "problem document"
 

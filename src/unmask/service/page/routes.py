@@ -14,6 +14,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from unmask.picture.decode import SUFFIXES
+from unmask.service.answer_pictures import answer_pictures
+from unmask.service.answer_videos import COST, answer_video, require_videos
 from unmask.service.api.about import model_out
 from unmask.service.api.callers import (
     KEY_COOKIE,
@@ -24,15 +26,13 @@ from unmask.service.api.callers import (
     require,
 )
 from unmask.service.api.detections import Before, find, first_problem, is_video
-from unmask.service.api.problems import NO_KEY, Problem
 from unmask.service.api.schemas import detection_out, video_out
-from unmask.service.api.uploads import form_of, uploads_in, video_in
-from unmask.service.detect import Wish, detect
+from unmask.service.http.problems import NO_KEY, Problem
+from unmask.service.http.uploads import form_of, uploads_in, video_in
 from unmask.service.page.reference import reference
 from unmask.service.page.words import HERE, templates
 from unmask.service.services import Services, services_of
-from unmask.service.store.store import Detection, Page
-from unmask.service.video import COST, judge_video, videos_of
+from unmask.service.store.store import Detection, HistoryPage
 from unmask.video.read import SUFFIXES as VIDEO_SUFFIXES
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -82,7 +82,7 @@ async def home(request: Request) -> Response:
     response = _page(
         request, "home.html", "/", accept=accept, accept_videos=_ACCEPT_VIDEOS, videos=videos
     )
-    _know_again(request, response)
+    _set_visitor(request, response)
     return response
 
 
@@ -96,10 +96,11 @@ async def ask(request: Request) -> Response:
         uploads = await uploads_in(form, services.settings)
     if len(uploads) > 1:
         caller.admit(services, len(uploads) - 1)
-    wish = Wish(services.settings.calibration, preview=True)
-    outcomes = await detect(services, caller, uploads, wish)
-    if len(outcomes) == 1 and not outcomes[0].detection:
-        raise first_problem(outcomes)
+    results = await answer_pictures(
+        services, caller.owner, uploads, services.detector.settings, preview=True
+    )
+    if len(results) == 1 and not results[0].detection:
+        raise first_problem(results)
     shown = [
         {
             "name": one.upload.name,
@@ -112,9 +113,9 @@ async def ask(request: Request) -> Response:
             if one.preview
             else None,
         }
-        for one in outcomes
+        for one in results
     ]
-    return _page(request, "result.html", "/", outcomes=shown)
+    return _page(request, "result.html", "/", results=shown)
 
 
 @router.get("/detections/{id}")
@@ -123,25 +124,25 @@ async def result(
 ) -> Response:
     """One result, printable; or its card alone, for the scripts of the first page."""
     require(await identify(request), "detect")
-    shown = _shown(await find(request, id, video=None), services_of(request))
+    detection = _fields(await find(request, id, video=None), services_of(request))
     if part:
-        return _page(request, "part.html", "", detection=shown, fresh=True)
-    outcome = {"detection": shown, "preview": None, "pictures": ()}
-    return _page(request, "result.html", "", outcomes=[outcome])
+        return _page(request, "part.html", "", detection=detection, fresh=True)
+    shown = {"detection": detection, "preview": None, "pictures": ()}
+    return _page(request, "result.html", "", results=[shown])
 
 
 @router.post(VIDEO_PLACE)
 async def ask_about_video(request: Request) -> Response:
     """The plain form for a video: upload, then see the result."""
     services = services_of(request)
-    videos_of(services)
+    require_videos(services)
     caller = require(await identify(request), "detect")
     caller.admit(services, COST)
     async with form_of(request, services.settings) as form:
-        detection, pictures = await judge_video(services, caller, video_in(form), "uniform")
+        detection, pictures = await answer_video(services, caller.owner, video_in(form), "uniform")
     # Shown once and not kept: the small pictures travel inside the page.
-    outcome = {"detection": _shown(detection, services), "pictures": pictures}
-    return _page(request, "result.html", "/", outcomes=[outcome])
+    shown = {"detection": _fields(detection, services), "pictures": pictures}
+    return _page(request, "result.html", "/", results=[shown])
 
 
 @router.get("/history")
@@ -154,7 +155,7 @@ async def history(
     """What was asked before, with search."""
     services = services_of(request)
     caller = require(await identify(request), "history")
-    page = Page([], 0, None)
+    page = HistoryPage([], 0, None)
     if caller.owner != NOBODY:
         page = await asyncio.to_thread(
             services.store.page,
@@ -168,7 +169,7 @@ async def history(
         request,
         "history.html",
         "/history",
-        detections=[_shown(one, services) for one in page.detections],
+        detections=[_fields(one, services) for one in page.detections],
         total=page.total,
         next=page.next,
         first=before is None,
@@ -190,7 +191,7 @@ async def delete(request: Request) -> Response:
 @router.get("/about")
 async def about(request: Request) -> Response:
     """What this is, how good it is, and questions people ask."""
-    card = services_of(request).engine.model.card
+    card = services_of(request).card
     figure = next((one for one in card.test if one.slice == "overall"), None)
     return _page(
         request,
@@ -227,7 +228,7 @@ async def use_key(request: Request) -> Response:
     return response
 
 
-def _shown(detection: Detection, services: Services) -> dict[str, Any]:
+def _fields(detection: Detection, services: Services) -> dict[str, Any]:
     """Return a result as templates take it."""
     if is_video(detection):
         return video_out(detection).model_dump()
@@ -249,7 +250,7 @@ async def _small_form(request: Request) -> FormData:
     return await request.form(max_files=0, max_fields=8, max_part_size=4096)
 
 
-def _know_again(request: Request, response: Response) -> None:
+def _set_visitor(request: Request, response: Response) -> None:
     """Give a browser a name of its own where histories are private."""
     if services_of(request).settings.history == "private" and (
         VISITOR_COOKIE not in request.cookies
@@ -278,7 +279,7 @@ def _page(
         .render(
             here=here,
             settings=services.settings,
-            model_name=services.engine.model.card.name,
+            model_name=services.card.name,
             **values,
         )
     )

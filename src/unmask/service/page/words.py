@@ -74,9 +74,8 @@ def code(text: str) -> Markup:
 def gauge_words(detection: dict[str, Any]) -> str:
     """Say in a sentence what the gauge shows."""
     words, band = texts()["verdict"], detection["band"]
-    forced = band["real_below"] >= band["fake_from"]
     return fill(
-        words["forced_gauge" if forced else "gauge"],
+        words["forced_gauge" if detection["forced"] else "gauge"],
         percent=percent(detection["p_fake"]),
         low=percent(band["real_below"]),
         high=percent(band["fake_from"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 _HASH = re.compile("[0-9a-f]{64}")
 
 
-class Pictures:
+class PictureFolder:
     """A folder of pictures; a file's name is the SHA-256 of its bytes and nothing a client said."""
 
     def __init__(self, folder: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import time
 
 from unmask.service.settings import Settings
-from unmask.service.store.pictures import Pictures
+from unmask.service.store.pictures import PictureFolder
 from unmask.service.store.store import Store
 
 _EVERY_SECONDS = 600.0
@@ -15,7 +15,7 @@ _DAY_MS = 86_400_000
 _log = logging.getLogger(__name__)
 
 
-def forget(settings: Settings, store: Store, pictures: Pictures) -> None:
+def forget(settings: Settings, store: Store, pictures: PictureFolder) -> None:
     """Delete results and pictures past their time, once."""
     if settings.keep_results_days:
         oldest = int(time.time() * 1000 - settings.keep_results_days * _DAY_MS)
@@ -25,7 +25,7 @@ def forget(settings: Settings, store: Store, pictures: Pictures) -> None:
 
 
 async def keep_forgetting(
-    settings: Settings, store: Store, pictures: Pictures, every: float = _EVERY_SECONDS
+    settings: Settings, store: Store, pictures: PictureFolder, every: float = _EVERY_SECONDS
 ) -> None:
     """Do it now and every ``every`` seconds, until cancelled."""
     while True:

@@ -14,8 +14,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from unmask.service.engine.engine import Answer
-from unmask.service.store.answers import VideoAnswer, pack, unpack, unpack_video
+from unmask.service.store.outputs import (
+    StoredOutput,
+    StoredVideo,
+    pack,
+    unpack,
+    unpack_video,
+)
 from unmask.service.store.tables import AnswerRow, DetectionRow
 
 T = TypeVar("T")
@@ -52,24 +57,24 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewDetection:
     """A detection to add.
 
     Attributes:
         name: The file's name as it was sent.
         sha256: Of the file's bytes.
-        answer: What the model said.
+        stored: What is stored beside what goes out, to be read anew.
         result: What goes out.
     """
 
     name: str
     sha256: str
-    answer: Answer | VideoAnswer
+    stored: StoredOutput | StoredVideo
     result: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HistoryPage:
     """Part of a history, newest first.
 
     Attributes:
@@ -86,39 +91,40 @@ class Page:
 class Store:
     """The memory, for what one model says. All methods block; call them from a thread."""
 
-    def __init__(self, engine: Engine, model: str) -> None:
-        """Take a database with its tables made, and a name from `answers.answerer`."""
-        self._engine, self._model = engine, model
+    def __init__(self, engine: Engine, key: str) -> None:
+        """Take a database with its tables made, and a key from `outputs`."""
+        self._engine, self._key = engine, key
         self._reading = engine.execution_options(writes=False)
 
-    def of(self, answerer: str) -> Store:
-        """Return the same memory for what another one says."""
-        return Store(self._engine, answerer)
+    def with_key(self, key: str) -> Store:
+        """Return the same memory for what another model, or one with other settings, says."""
+        return Store(self._engine, key)
 
     def ping(self) -> None:
         """Ask the database for something; raises what SQLAlchemy raises where it is gone."""
         with self._reading.connect() as connection:
             connection.execute(select(1))
 
-    def answers(self, hashes: Sequence[str]) -> dict[str, Answer]:
+    def outputs(self, hashes: Sequence[str]) -> dict[str, StoredOutput]:
         """Return what this model said about the bytes with these hashes, where it was asked."""
         with Session(self._reading) as session:
             rows = session.scalars(
                 select(AnswerRow).where(
-                    AnswerRow.sha256.in_(set(hashes)), AnswerRow.model == self._model
+                    AnswerRow.sha256.in_(set(hashes)), AnswerRow.model == self._key
                 )
             )
-            return {row.sha256: unpack(row.arrays) for row in rows}
+            found = {row.sha256: unpack(row.arrays) for row in rows}
+        return {sha256: stored for sha256, stored in found.items() if stored}
 
-    def video(self, sha256: str) -> VideoAnswer | None:
+    def video(self, sha256: str) -> StoredVideo | None:
         """Return what was found in the video with this hash, where it was asked about."""
         with Session(self._reading) as session:
             row = session.scalar(
-                select(AnswerRow).where(AnswerRow.sha256 == sha256, AnswerRow.model == self._model)
+                select(AnswerRow).where(AnswerRow.sha256 == sha256, AnswerRow.model == self._key)
             )
             return unpack_video(row.arrays) if row else None
 
-    def add(self, owner: str, news: Sequence[New]) -> list[Detection]:
+    def add(self, owner: str, news: Sequence[NewDetection]) -> list[Detection]:
         """Remember detections; in one transaction, in order."""
         now = time.time_ns() // 1_000_000
 
@@ -150,8 +156,8 @@ class Store:
             row = session.scalar(select(DetectionRow).where(DetectionRow.id == id))
             return _detection(row) if row else None
 
-    def answer(self, id: str) -> Answer | None:
-        """Return the answer behind a picture's detection, whichever model gave it."""
+    def output(self, id: str) -> StoredOutput | None:
+        """Return what a picture's detection was read from, whichever model said it."""
         if not _ID.fullmatch(id):
             return None
         with Session(self._reading) as session:
@@ -171,7 +177,7 @@ class Store:
         videos: bool | None = None,
         before: int | None = None,
         limit: int = 50,
-    ) -> Page:
+    ) -> HistoryPage:
         """Return part of a history.
 
         Args:
@@ -199,7 +205,7 @@ class Store:
                 chosen.order_by(DetectionRow.number.desc()).limit(limit + 1)
             ).all()
             last = rows[limit - 1].number if len(rows) > limit else None
-            return Page([_detection(row) for row in rows[:limit]], total, last)
+            return HistoryPage([_detection(row) for row in rows[:limit]], total, last)
 
     def delete(self, owner: str, id: str | None = None) -> tuple[int, list[str]]:
         """Delete one detection of a history, or all of it.
@@ -250,9 +256,9 @@ class Store:
                     raise
         raise AssertionError("unreachable")
 
-    def _answer_number(self, session: Session, new: New) -> int:
+    def _answer_number(self, session: Session, new: NewDetection) -> int:
         known = select(AnswerRow.number).where(
-            AnswerRow.sha256 == new.sha256, AnswerRow.model == self._model
+            AnswerRow.sha256 == new.sha256, AnswerRow.model == self._key
         )
         number = session.scalar(known)
         if number is None:
@@ -262,7 +268,7 @@ class Store:
                 else sqlite.insert
             )
             # Another process may have been asked about the same bytes at the same time.
-            values = {"sha256": new.sha256, "model": self._model, "arrays": pack(new.answer)}
+            values = {"sha256": new.sha256, "model": self._key, "arrays": pack(new.stored)}
             session.execute(insert(AnswerRow).values(values).on_conflict_do_nothing())
             number = session.scalar(known)
         if number is None:

@@ -35,12 +35,12 @@ class Base(DeclarativeBase):
 
 
 class AnswerRow(Base):
-    """What a model says about some bytes: asked once, read with any calibration thereafter.
+    """What a model says about some bytes: asked once, read with any settings thereafter.
 
     Attributes:
         sha256: Of the picture's bytes.
-        model: Name of what answered, a hash of the model and of what else answers depend on.
-        arrays: The logits and maps, as `answers.pack` packs them.
+        model: A key from `outputs`: of the model, and of what else its output depends on.
+        arrays: The logits and maps, as `outputs.pack` packs them.
     """
 
     __tablename__ = "answers"

@@ -24,18 +24,12 @@ def training_view(pixels: Pixels, config: TrainConfig, seed: int) -> Pixels:
         uint8, shape (size, size, 3).
     """
     size = config.views.size
-    rng = np.random.default_rng(seed)
     if config.augmentation == "forensic":
-        view = forensic.forensic_view(
+        return forensic.forensic_view(
             pixels,
             size,
-            rng,
+            np.random.default_rng(seed),
             whole_share=config.whole_share,
             degraded_share=config.degraded_share,
         )
-    else:
-        view = simple.PRESETS[config.augmentation](pixels, size, seed)
-    if config.faults.input_noise:
-        noise = rng.normal(0.0, config.faults.input_noise, view.shape)
-        view = np.clip(np.rint(view + noise), 0, 255).astype(np.uint8)
-    return view
+    return simple.PRESETS[config.augmentation](pixels, size, seed)

@@ -1,0 +1,1 @@
+"""How much a detector loses when pictures were compressed, resized or otherwise degraded."""

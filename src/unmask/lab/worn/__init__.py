@@ -1,1 +1,0 @@
-"""How much a detector loses when pictures were compressed, resized or otherwise worn."""

@@ -1,0 +1,1 @@
+"""What every request passes, whatever it asks: limits, headers, uploads and problem documents."""
