@@ -200,7 +200,7 @@ def squeeze(pixels: Pixels, box: Box, size: int) -> Pixels:
     """Return a part of a picture with both sides shrunk, or grown, to ``size``."""
     part = pixels[int(box.top) : int(box.bottom), int(box.left) : int(box.right)]
     image = Image.fromarray(np.ascontiguousarray(part))
-    shrunk = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    shrunk = image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(shrunk)
 
 

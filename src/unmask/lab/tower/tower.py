@@ -78,7 +78,7 @@ class Tower:
         patches: Of the first convolution, float32 (768, 3, 16, 16); takes RGB in [-1, 1].
         patch_bias: Its bias, (768,).
         start: The class token.
-        positions: One embedding a token, (197, 768), the class token's first.
+        positions: One embedding a token, (1 + places, 768), the class token's first.
         norm: Before the first block.
         blocks: The blocks.
     """
@@ -91,7 +91,7 @@ class Tower:
     blocks: tuple[Block, ...]
 
     def embed(self, views: Tensor) -> Tensor:
-        """Turn views, float32 (n, 3, 224, 224) in [-1, 1], into tokens (n, 197, 768)."""
+        """Turn views, float32 (n, 3, side, side) in [-1, 1], into tokens (n, 1 + places, 768)."""
         patches, bias = torch.from_numpy(self.patches), torch.from_numpy(self.patch_bias)
         tokens = F.conv2d(views, patches, bias, stride=PATCH).flatten(2).transpose(1, 2)
         start = torch.from_numpy(self.start).expand(len(views), 1, -1)
@@ -159,6 +159,22 @@ def read_tower(path: Path, depth: int) -> Tower:
     except (OSError, KeyError, IndexError, ValueError) as error:
         raise ValueError(f"{path} is no ONNX export of CLIP ViT-B/16: {error!r}.") from None
     return _take_unit_range(tower)
+
+
+def at_side(tower: Tower, side: int) -> Tower:
+    """Return a tower for views of another side: its grid of positions is resized, bicubic.
+
+    Args:
+        tower: As it was read, for views of 224 pixels.
+        side: In pixels, a multiple of `PATCH`.
+    """
+    grid, channels = side // PATCH, tower.positions.shape[1]
+    if grid == GRID:
+        return tower
+    places = torch.from_numpy(tower.positions[1:]).T.reshape(1, channels, GRID, GRID)
+    resized = F.interpolate(places, (grid, grid), mode="bicubic", align_corners=False)
+    flat = resized.reshape(channels, grid * grid).T.numpy()
+    return replace(tower, positions=np.concatenate([tower.positions[:1], flat]))
 
 
 def _take_unit_range(tower: Tower) -> Tower:
