@@ -24,7 +24,7 @@ _STAR_WINDOW = 1.24
 _STAR_CENTRE = 7 / 6
 _STAR_LOOKED_AT, _FINE = 16, 4
 STAR_MATCH = 0.88
-"""So high a correlation with the template is a sparkle; recipes/watermarks/watermarks.py measures it."""
+"""So high a correlation with the template is a sparkle; recipes/watermarks measures it."""
 _STAR_CONTRAST = 25
 # The five squares of DALL-E 2's bar from left to right, each a 64th of the picture's width.
 _BAR_COLOURS = np.array(

@@ -114,7 +114,7 @@ def answer(data: bytes, work: DecodeWork, finder: FaceFinder | None, *, preview:
     settings = work.settings
     pixels = decode(data, settings.limits)
     evidence = (
-        inspect_bytes(data, trust=settings.trust, limits=settings.limits)
+        inspect_bytes(data, pixels=pixels, trust=settings.trust, limits=settings.limits)
         if settings.provenance
         else ()
     )
