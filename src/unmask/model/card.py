@@ -40,6 +40,10 @@ class Figure(_Frozen):
         accuracy: Share of right calls at the card's threshold.
         fpr: Share of real pictures called fake.
         fnr: Share of fakes called real.
+        answered: Share of pictures with a verdict other than ``unsure``.
+        wrong: Share of wrong verdicts among those; None where there are none.
+        accused: Share of the real pictures with the verdict ``fake``; None where there are none.
+        found: Share of the fakes with the verdict ``fake``; likewise.
     """
 
     slice: str
@@ -49,6 +53,10 @@ class Figure(_Frozen):
     accuracy: tuple[float, float, float]
     fpr: tuple[float, float, float] | None
     fnr: tuple[float, float, float] | None
+    answered: tuple[float, float, float] | None = None
+    wrong: tuple[float, float, float] | None = None
+    accused: tuple[float, float, float] | None = None
+    found: tuple[float, float, float] | None = None
 
 
 class Unseen(_Frozen):

@@ -225,7 +225,8 @@ def _verdict(scale: Scale, stored: StoredOutput, *, with_faces: bool) -> Verdict
     judged = [face.p_fake for face in faces if face.p_fake is not None]
     facts = PictureFacts(stored.width, stored.height, stored.plain, judged)
     decision = decide(scale.card, stored.output, facts, stored.evidence, scale.settings)
-    return Verdict.of("", decision, stored.evidence, faces if with_faces else None)
+    shown = faces if with_faces else None
+    return Verdict.of("", decision, stored.evidence, shown, notes=stored.notes)
 
 
 def _views(detector: Detector, stored: StoredOutput) -> list[dict[str, Any]]:

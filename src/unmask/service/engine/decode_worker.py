@@ -26,7 +26,7 @@ from unmask.evidence.finding import Finding
 from unmask.evidence.inspect import inspect_bytes
 from unmask.faces.finder import FaceFinder
 from unmask.model.card import ModelCard
-from unmask.picture.decode import decode
+from unmask.picture.decode import decode_picture
 from unmask.picture.errors import PictureError, PictureTooLargeError
 from unmask.picture.plain import is_plain
 from unmask.picture.thumbnail import thumbnail
@@ -72,6 +72,7 @@ class PictureNotes(BaseModel):
     """What is said of a picture beside its pixels."""
 
     plain: bool
+    notes: tuple[str, ...]
     evidence: tuple[Finding, ...]
     faces: tuple[FoundFace, ...]
 
@@ -112,7 +113,8 @@ def serve(
 def answer(data: bytes, work: DecodeWork, finder: FaceFinder | None, *, preview: bool) -> bytes:
     """Decode one picture and return the body of its answer."""
     settings = work.settings
-    pixels = decode(data, settings.limits)
+    decoded = decode_picture(data, settings.limits)
+    pixels = decoded.pixels
     evidence = (
         inspect_bytes(data, pixels=pixels, trust=settings.trust, limits=settings.limits)
         if settings.provenance
@@ -121,6 +123,7 @@ def answer(data: bytes, work: DecodeWork, finder: FaceFinder | None, *, preview:
     cut = find_and_cut(pixels, finder, work.card) if finder else CutFaces([], {})
     notes = PictureNotes(
         plain=is_plain(pixels),
+        notes=decoded.notes,
         evidence=tuple(evidence),
         faces=tuple(
             FoundFace(box=face.box, score=face.score, views=_counts(cut.views.get(place)))

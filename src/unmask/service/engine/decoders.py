@@ -39,6 +39,7 @@ class DecodedPicture:
         width: Of the whole picture, upright, in pixels.
         height: Of the whole picture, upright, in pixels.
         plain: Whether there is nothing to see on it.
+        notes: What to know of how it was read.
         evidence: What the file says of itself, the strongest first.
         faces: Its faces, and the views of those that can be judged.
         preview: A small WebP without metadata; empty where none was asked for.
@@ -48,6 +49,7 @@ class DecodedPicture:
     width: int
     height: int
     plain: bool
+    notes: tuple[str, ...]
     evidence: tuple[Finding, ...]
     faces: CutFaces
     preview: bytes
@@ -157,7 +159,7 @@ class Decoders:
         if len(of_faces) > MOST_JUDGED:
             raise ValueError("So many faces are not judged.")
         return DecodedPicture(
-            views, width, height, notes.plain, notes.evidence, faces, body[start:]
+            views, width, height, notes.plain, notes.notes, notes.evidence, faces, body[start:]
         )
 
     async def _spawn(self) -> Process:

@@ -52,7 +52,7 @@ class PictureEngine:
     """Answers for encoded pictures."""
 
     def __init__(self, detector: Detector, settings: Settings) -> None:
-        self._model, self._plans = detector.model, detector.plans
+        self._detector, self._model, self._plans = detector, detector.model, detector.plans
         # Maps lie over the picture where `list_views` says, which knows no augmented views.
         self._maps = self._model.has_maps and not detector.settings.tta
         self._most = settings.queue
@@ -116,15 +116,14 @@ class PictureEngine:
         finally:
             DECODER_DEATHS.inc(self._decoders.deaths - deaths)
         decode_ms = 1000 * (time.perf_counter() - started)
-        # All faces, also where the picture is called fake at once: another reading of what is
-        # stored may call it real, and then they have a say.
-        cut = decoded.faces
-        batched, *of_faces = await asyncio.gather(
-            self._batcher.submit(decoded.views),
-            *(self._batcher.submit(views) for views in cut.views.values()),
-        )
+        batched = await self._batcher.submit(decoded.views)
         BATCH_SIZE.observe(batched.size)
-        logits = {place: one.answer.logit for place, one in zip(cut.views, of_faces, strict=True)}
+        cut, views = (
+            decoded.faces,
+            decoded.faces.views if self._faces_matter(batched.answer) else {},
+        )
+        of_faces = await asyncio.gather(*(self._batcher.submit(one) for one in views.values()))
+        logits = {place: one.answer.logit for place, one in zip(views, of_faces, strict=True)}
         return AnsweredPicture(
             StoredOutput(
                 decoded.width,
@@ -136,10 +135,21 @@ class PictureEngine:
                     StoredFace(face.box, face.score, logits.get(place))
                     for place, face in enumerate(cut.faces)
                 ),
+                decoded.notes,
             ),
             EngineTimings(decode_ms, 1000 * batched.waited, 1000 * batched.ran),
             decoded.preview,
         )
+
+    def _faces_matter(self, output: ModelOutput) -> bool:
+        """Whether a picture's faces are to be judged, each of which costs an inference.
+
+        Where nobody asked for them they have a say over ``real`` alone. Some reading of what is
+        stored may call a picture real that is more likely real than not, and no other.
+        """
+        scale = self._detector.scale
+        p_fake = float(scale.card.calibration(np.asarray(output.logit)))
+        return self._detector.settings.faces or p_fake < scale.card.threshold
 
     async def preview(self, data: bytes) -> bytes:
         """Return a small WebP of a picture, without its metadata.

@@ -21,7 +21,7 @@ from unmask.model.card import ModelCard
 from unmask.model.model import ModelOutput
 from unmask.verdict.decide import ReadingSettings
 
-_FORM = 3
+_FORM = 4
 """Of what is stored; another one makes all that was stored before be asked anew."""
 _COSTS = {"device", "limits"}
 _READING = set(ReadingSettings.model_fields)
@@ -54,6 +54,7 @@ class StoredOutput:
         plain: Whether there is nothing to see on it.
         evidence: What the file says of itself, the strongest first.
         faces: The faces, the surest first; none where nobody looked for them.
+        notes: What to know of how it was read.
     """
 
     width: int
@@ -62,6 +63,7 @@ class StoredOutput:
     plain: bool = False
     evidence: tuple[Finding, ...] = ()
     faces: tuple[StoredFace, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def pack(stored: StoredOutput | StoredVideo) -> bytes:
         "plain": stored.plain,
         "evidence": [one.to_json() for one in stored.evidence],
         "faces": [asdict(face) for face in stored.faces],
+        "notes": stored.notes,
     }
     arrays: dict[str, NDArray[Any]] = {
         "form": np.array(_FORM),
@@ -138,6 +141,7 @@ def unpack(data: bytes) -> StoredOutput | None:
         rest["plain"],
         tuple(Finding(**one) for one in rest["evidence"]),
         tuple(StoredFace(**one | {"box": tuple(one["box"])}) for one in rest["faces"]),
+        tuple(rest["notes"]),
     )
 
 
