@@ -21,10 +21,8 @@ WORKFLOW = {
     "last_node_id": 1, "last_link_id": 1, "nodes": [{"id": 1, "type": "Note"}], "links": [],
     "version": 0.4,
 }  # fmt: skip
-FOOOCUS = {
-    "prompt": "a cat", "negative_prompt": "", "steps": 30, "seed": "1", "sampler": "dpmpp_2m",
-    "guidance_scale": 4, "base_model": "x", "version": "Fooocus v2.5.5",
-}  # fmt: skip
+FOOOCUS = {"prompt": "a cat", "negative_prompt": "", "steps": 30, "seed": "1", "sampler": "dpmpp",
+           "guidance_scale": 4, "base_model": "x", "version": "Fooocus v2.5.5"}  # fmt: skip
 TEXTS = [
     (SETTINGS, "Stable Diffusion web UI"),
     ("a cat Negative prompt: x Steps: 2, Size: 9x9, Seed: 5", "Stable Diffusion web UI"),

@@ -350,6 +350,12 @@ def test_the_thumbnail_of_a_dark_picture_is_not_trimmed() -> None:
         assert "consistency.thumbnail" not in names(data, deep=True)
 
 
+def test_a_dark_picture_squeezed_into_its_thumbnail_accuses_nobody() -> None:
+    for size in ((480, 640), (720, 480)):
+        image = night(*size).point(lambda value: value // 4)
+        assert "consistency.thumbnail" not in names(with_thumbnail(image, image), deep=True)
+
+
 def test_thumbnails_of_another_shape_are_fitted_before_they_accuse() -> None:
     for image in (picture(720, 480, 1), night(720, 480), picture(400, 640, 3)):
         bars = Image.new("RGB", (160, 120))

@@ -144,12 +144,12 @@ def _thumbnail(image: Image.Image, exif: Exif) -> Finding | None:
         if _likeness(thumbnail, picture) >= _SAME_PICTURE:
             return None
         said = "shows something else than the picture: the picture was changed after it"
+    elif _fitted(thumbnail, picture):
+        return None
     elif (inner := _between_bars(thumbnail, aspect)) is not None:
         if _likeness(inner, picture) >= _SAME_PICTURE:
             return None
         said = "shows something else than the picture: the picture was changed after it"
-    elif _fitted(thumbnail, picture):
-        return None
     else:
         said = "has another shape than the picture: the picture was cut or turned after it"
     return Finding(
