@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -99,9 +100,8 @@ def extract(
                 return Extracted(kept["x"].astype(np.float32), kept["picture"])
     one = partial(_features_of, version=version, tower=tower, plan=plan)
     found: list[Features] = []
-    # A new process each: ONNX Runtime's threads do not live through a fork.
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for features in pool.imap(one, paths, chunksize=4):
+    with _pool(workers) as run:
+        for features in run(one, paths):
             found.append(features)
             on_progress(len(found))
     # Half the size, and finer than what the tower's own rounding does.
@@ -112,6 +112,17 @@ def extract(
     np.savez(part, x=x, picture=picture, asked=digest)
     part.replace(out)
     return Extracted(x.astype(np.float32), picture)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Callable[..., Iterator[Features]]]:
+    """Yield what maps a function over pictures, in their order."""
+    if workers == 1:
+        yield map
+        return
+    # New processes: ONNX Runtime's threads do not live through a fork.
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield partial(pool.imap, chunksize=4)
 
 
 def _features_of(path: Path, version: Version, tower: Path, plan: ViewPlan) -> Features:
