@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 
 HERE = Path(__file__).parent
 CLIENTS = 50

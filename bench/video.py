@@ -40,7 +40,7 @@ from unmask.detector.detector import Detector
 from unmask.lab.data.manifest import Row, read_manifest
 from unmask.lab.evaluate.metrics import auc
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 from unmask.picture.decode import decode, read_bytes
 from unmask.video.detector import VideoDetector
 from unmask.video.pool import POOLS, Segment, find_segments

@@ -57,6 +57,10 @@ def seeds() -> dict[str, list[bytes]]:
         encode(image, "GIF", comment=b"hello"),
         encode(image, "TIFF"),
         encode(image, "AVIF", exif=exif, xmp=PACKET),
+        encode(image.convert("RGBA"), "PNG", compress_level=0),
+        encode(image.convert("RGBA"), "WEBP", lossless=True),
+        avi(exif),
+        film(),
     ]
     return {
         "container": files,
@@ -98,6 +102,31 @@ def decode_small(data: bytes) -> None:
     """Decode a picture under a small limit, to pixels or to a sentence."""
     with suppress(PictureError):
         decode_picture(data, Limits(max_pixels=4_000_000))
+
+
+def avi(exif: bytes) -> bytes:
+    """Return the chunks of an AVI with texts, a packet and an empty credential."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+    info = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"Sora 2") + chunk(b"ICMT", exif))
+    body = info + chunk(b"LIST", b"movi") + chunk(b"_PMX", PACKET)
+    return chunk(b"RIFF", b"AVI " + body) + chunk(b"RIFF", b"AVIX" + chunk(b"JUNK", b"x"))
+
+
+def film() -> bytes:
+    """Return the boxes of a film with texts and packets."""
+
+    def box(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body) + 8) + name + body
+
+    keys = box(b"keys", b"\0\0\0\0\0\0\0\1" + box(b"mdta", b"com.apple.quicktime.software"))
+    texts = box(b"ilst", box(b"\0\0\0\1", box(b"data", b"\0\0\0\1\0\0\0\0Sora 2")))
+    meta = box(b"meta", box(b"hdlr", b"\0" * 24) + keys + texts)
+    packet = box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + PACKET)
+    user = box(b"udta", box(b"XMP_", PACKET) + box(b"\xa9too", b"\0\6\0\0Sora 2"))
+    return box(b"ftyp", b"qt  \0\0\0\0qt  ") + box(b"moov", meta + user + packet) + packet
 
 
 PARSERS: dict[str, Callable[[bytes], object]] = {

@@ -3,7 +3,8 @@
     python recipes/faults/faults.py --data ../shared/data/manifest.csv
 
 Trains a small network on face pictures, once for each fault and once without any (about half a
-CPU minute each), and writes faults.csv, faults.png and faults.md in reports/faults. The test split is not touched. What is finished is kept in --runs and not made again.
+CPU minute each), and writes faults.csv, faults.png and faults.md in reports/faults. The test split
+is not touched. What is finished is kept in --runs and not made again.
 """
 
 from __future__ import annotations

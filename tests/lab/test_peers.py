@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toys import Toy
 from unmask.model.card import ModelCard
-from unmask.model.onnx_model import SHIPPED
+from unmask.model.open import SHIPPED
 
 SCRIPT = Path(__file__).parents[2] / "recipes" / "peers" / "peers.py"
 

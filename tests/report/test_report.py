@@ -98,7 +98,9 @@ def test_a_video_s_report_has_its_timeline(detector: Detector, tmp_path: Path) -
 
 def test_what_a_file_says_cannot_break_the_page(detector: Detector, tmp_path: Path) -> None:
     info = PngInfo()
-    info.add_text("prompt", '</td><script>alert(1)</script><img src=x onerror="alert(1)">')
+    said = '</td><script>alert(1)</script><img src=x onerror="alert(1)">'
+    settings = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512"
+    info.add_text("parameters", f"{said}\n{settings}")
     info.add_text("Software", "\x1b[2J<b onclick=a>Midjourney")
     path = tmp_path / "<script>alert(2)<!--.png"
     path.write_bytes(encode(picture(200, 200), "PNG", pnginfo=info))

@@ -77,8 +77,9 @@ def page(judged: list[Judged], missing: list[str]) -> str:
         "",
         f"This command made the page on {datetime.now(UTC):%Y-%m-%d}. All detectors answered the "
         f"same {overall.real} real pictures and {overall.fake} fakes of the test split; all but "
-        "sahu65 learnt from the same training split. Their answers are in `reports/peers/answers/`, "
-        "one CSV each, and `unmask evaluate --predictions` gives every other figure of them.",
+        "sahu65 learnt from the same training split. Their answers are in "
+        "`reports/peers/answers/`, one CSV each, and `unmask evaluate --predictions` gives every "
+        "other figure of them.",
         "",
         "Sorted by the mean over generators of the AUC (a generator's fakes against the real "
         f"pictures of the same sources; generators with fewer than {FEW} pictures of a label do "

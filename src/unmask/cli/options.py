@@ -1,43 +1,11 @@
-"""Options that several commands have, and checks of what they name."""
+"""Checks of what options name, before any work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from unmask.model.calibration import CalibrationName
 from unmask.picture.find import stands_for
-
-CalibrationOption = Annotated[
-    CalibrationName | None,
-    typer.Option(help="What makes p(fake); the card's own if not given.", show_default=False),
-]
-ThresholdOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=1,
-        help="Call fake from this p(fake) on, and nothing unsure.",
-        show_default=False,
-    ),
-]
-ProvenanceOption = Annotated[
-    bool, typer.Option(help="Read what a file says of itself, and heed it in the verdict.")
-]
-TtaOption = Annotated[bool, typer.Option("--tta", help="More views: flips, crops, scales. Slower.")]
-ModelFile = Annotated[
-    Path | None, typer.Option(help="An ONNX model, its card beside it.", show_default=False)
-]
-TrustList = Annotated[
-    Path | None,
-    typer.Option(
-        help="Root certificates (PEM) of the signers whose credentials may decide.",
-        show_default=False,
-    ),
-]
 
 
 def check_file(option: str, path: Path | None) -> None:

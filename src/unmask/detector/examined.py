@@ -130,7 +130,13 @@ class ExaminedPicture:
         if not settings.provenance or self.data is None:
             return ()
         return tuple(
-            inspect_bytes(self.data, deep=self._deep, trust=settings.trust, limits=settings.limits)
+            inspect_bytes(
+                self.data,
+                pixels=self.pixels,
+                deep=self._deep,
+                trust=settings.trust,
+                limits=settings.limits,
+            )
         )
 
     @cached_property

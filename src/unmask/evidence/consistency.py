@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unmask.evidence.containers import Parts
 from unmask.evidence.exif import Exif
 from unmask.evidence.finding import Finding, clean
+from unmask.evidence.parts import Bytes, Parts, as_stream
 from unmask.evidence.recompression import EVIDENCE_NEEDED, estimate_recompression
 from unmask.picture.decode import FORMATS, Limits
 from unmask.picture.jpeg import JpegCoding, is_libjpeg, read_coding
@@ -29,20 +29,22 @@ _GENERATOR_SIZES = frozenset(
         (896, 1200), (768, 1408), (960, 1280), (512, 768), (2048, 2048),
     )
 )  # fmt: skip
-# Cameras whose own tables are not those of libjpeg; phones often use libjpeg's.
-_CAMERA_MAKERS = ("canon", "sony", "fujifilm", "olympus", "panasonic", "leica", "hasselblad")
+# Makers whose cameras have tables of their own, and who make no phones or drones, which often use
+# libjpeg's.
+_CAMERA_MAKERS = ("canon", "fujifilm", "olympus")
 _THUMBNAIL_SIDE = 32
 _LARGEST_THUMBNAIL = 1024
-_SAME_PICTURE = 0.5
+_SAME_PICTURE, _FITTED = 0.5, 0.9
+_BLACK, _BAR_EDGE = 24, 2
 _ASPECT_SLACK = 0.08
 
 
-def check_header(data: bytes, parts: Parts, exif: Exif) -> list[Finding]:
+def check_header(data: Bytes, parts: Parts, exif: Exif) -> list[Finding]:
     """Run the checks that need no pixel."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(as_stream(data), formats=FORMATS) as image:
                 size, coding = image.size, read_coding(image)
                 exact = coding is not None and is_libjpeg(image)
     except Exception:  # What cannot be opened has nothing to be held against.
@@ -53,14 +55,14 @@ def check_header(data: bytes, parts: Parts, exif: Exif) -> list[Finding]:
     return [one for one in found if one is not None]
 
 
-def check_consistency(data: bytes, parts: Parts, exif: Exif, limits: Limits) -> list[Finding]:
+def check_consistency(data: Bytes, parts: Parts, exif: Exif, limits: Limits) -> list[Finding]:
     """Run the checks that decode the picture: its thumbnail, and an earlier save."""
     found: list[Finding | None] = []
     for check in (_thumbnail, _recompression):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                with Image.open(as_stream(data), formats=FORMATS) as image:
                     if image.width * image.height <= min(limits.max_pixels, FULL_PIXELS):
                         found.append(check(image, exif))
         except Exception:  # noqa: S112  (damaged pixels are the detector's to report)
@@ -134,30 +136,61 @@ def _thumbnail(image: Image.Image, exif: Exif) -> Finding | None:
     with Image.open(io.BytesIO(exif.thumbnail), formats=["JPEG"]) as small:
         if max(small.size) > _LARGEST_THUMBNAIL or min(small.size) < _THUMBNAIL_SIDE:
             return None
-        inner = _without_bars(np.asarray(small.convert("L")))
-    if min(inner.shape) < _THUMBNAIL_SIDE // 2:
-        return None
+        thumbnail = np.asarray(small.convert("L"))
+    aspect = image.width / image.height
     image.draft("L", (256, 256))
-    aspects = [inner.shape[1] / inner.shape[0], image.width / image.height]
-    grey = image.convert("L")
-    if abs(np.log(aspects[0] / aspects[1])) > _ASPECT_SLACK:
-        said = "has another shape than the picture: the picture was cut or turned after it"
-    elif _likeness(inner, np.asarray(grey)) < _SAME_PICTURE:
+    picture = np.asarray(image.convert("L"))
+    if abs(np.log(thumbnail.shape[1] / thumbnail.shape[0] / aspect)) <= _ASPECT_SLACK:
+        if _likeness(thumbnail, picture) >= _SAME_PICTURE:
+            return None
+        said = "shows something else than the picture: the picture was changed after it"
+    elif _fitted(thumbnail, picture):
+        return None
+    elif (inner := _between_bars(thumbnail, aspect)) is not None:
+        if _likeness(inner, picture) >= _SAME_PICTURE:
+            return None
         said = "shows something else than the picture: the picture was changed after it"
     else:
-        return None
+        said = "has another shape than the picture: the picture was cut or turned after it"
     return Finding(
         "consistency.thumbnail", "consistency", "edited", "weak", f"The thumbnail in EXIF {said}."
     )
 
 
-def _without_bars(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Cut off the black bars with which cameras fill a thumbnail of fixed shape."""
-    rows = np.flatnonzero(pixels.mean(1) > 12)
-    columns = np.flatnonzero(pixels.mean(0) > 12)
-    if not rows.size or not columns.size:
-        return pixels
-    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+def _centre(pixels: NDArray[np.uint8], aspect: float) -> tuple[slice, slice]:
+    """Return rows and columns of the largest part of this aspect in the middle of a picture."""
+    height, width = pixels.shape
+    tall, wide = min(height, round(width / aspect)), min(width, round(height * aspect))
+    top, left = (height - tall) // 2, (width - wide) // 2
+    return slice(top, top + max(1, tall)), slice(left, left + max(1, wide))
+
+
+def _between_bars(thumbnail: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8] | None:
+    """Return what lies between the black bars with which cameras fill a thumbnail of fixed shape.
+
+    Where bars belong is told by the picture's shape and not by darkness: a night sky is no bar.
+
+    Returns:
+        The inner part; None where anything but black stands in the bars' places.
+    """
+    rows, columns = _centre(thumbnail, aspect)
+    outside = thumbnail.astype(np.float64)
+    # The bars' inner edges are blurred by the coding of blocks.
+    outside[
+        max(0, rows.start - _BAR_EDGE) : rows.stop + _BAR_EDGE,
+        max(0, columns.start - _BAR_EDGE) : columns.stop + _BAR_EDGE,
+    ] = np.nan
+    if np.isnan(outside).all() or np.nanmean(outside) > _BLACK:
+        return None
+    return thumbnail[rows, columns]
+
+
+def _fitted(thumbnail: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
+    """Whether a thumbnail of another shape is the whole picture squeezed, or the middle of it."""
+    rows, columns = _centre(picture, thumbnail.shape[1] / thumbnail.shape[0])
+    return (
+        max(_likeness(thumbnail, picture), _likeness(thumbnail, picture[rows, columns])) >= _FITTED
+    )
 
 
 def _likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -7,21 +7,24 @@ the file is as it was signed, and who holds the key; that the claim is true, nob
 
 from __future__ import annotations
 
-import io
 import json
-import mmap
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from unmask.evidence.finding import Finding, Says, Strength, clean
+from unmask.evidence.parts import Bytes, as_stream
 from unmask.evidence.sourcetypes import AI_MADE, AI_PART, read_source_type
+from unmask.evidence.tools import names_generator
 
 _SOURCE: Literal["Content Credentials"] = "Content Credentials"
 _UNTRUSTED = "signingCredential.untrusted"
 _MOST_MANIFESTS = 64
 _DEEPEST = 8
 _SHOWN_ACTIONS = 12
+# Actions that change what a picture shows; opening, converting and resizing do not.
+_CHANGES = frozenset(("c2pa.edited", "c2pa.placed", "c2pa.drawing", "c2pa.filtered"))
 
 
 class TrustListError(ValueError):
@@ -44,7 +47,7 @@ def read_trust_list(path: Path) -> str:
     return text
 
 
-def read_credentials(data: bytes | mmap.mmap, trust: str | None = None) -> list[Finding]:
+def read_credentials(data: Bytes, trust: str | None = None) -> list[Finding]:
     """Verify a file's Content Credentials.
 
     Args:
@@ -60,10 +63,9 @@ def read_credentials(data: bytes | mmap.mmap, trust: str | None = None) -> list[
     }
     if trust is not None:
         settings["trust"] = {"trust_anchors": trust}
-    stream = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
         context = c2pa.Context.from_dict(settings)
-        with c2pa.Reader(stream, context=context) as reader:
+        with c2pa.Reader(as_stream(data), context=context) as reader:
             return _findings(json.loads(reader.json()), listed=trust is not None)
     except Exception as error:  # The library has an error for each damage; a claim any shape.
         return [
@@ -78,7 +80,7 @@ def read_credentials(data: bytes | mmap.mmap, trust: str | None = None) -> list[
         ]
 
 
-def _unverified(data: bytes | mmap.mmap) -> Finding:
+def _unverified(data: Bytes) -> Finding:
     claims_ai = max(data.find(AI_MADE.encode()), data.find(AI_PART.encode())) >= 0
     claim = " They speak of AI (trainedAlgorithmicMedia)." if claims_ai else ""
     return Finding(
@@ -120,28 +122,46 @@ def _findings(store: dict[str, Any], *, listed: bool) -> list[Finding]:
     ]
     intact_past = not _past_failures(store)
     told: set[str] = set()
-    for name, says, meaning, own in _claims(store, manifests):
-        if name in told:
-            continue
-        told.add(name)
-        found.append(
-            _claim(name, says, meaning, who, sure=trusted or not listed, own=own, past=intact_past)
-        )
+    for claim in _claims(store, manifests):
+        if claim.name not in told:
+            told.add(claim.name)
+            found.append(_claim(claim, who, sure=trusted or not listed, past=intact_past))
     return found
 
 
-def _claim(
-    name: str, says: Says, meaning: str, who: str, *, sure: bool, own: bool, past: bool
-) -> Finding:
+class _Claim(NamedTuple):
+    """What a manifest says of where a picture is from.
+
+    Attributes:
+        field: The field that says it.
+        name: Its value.
+        says: What it speaks for.
+        meaning: What it means.
+        own: Whether the file's own manifest says it, and not that of what it was made from.
+        whole: Whether it says how the picture was made, and not only what changed it.
+    """
+
+    field: str
+    name: str
+    says: Says
+    meaning: str
+    own: bool
+    whole: bool = True
+
+
+def _claim(claim: _Claim, who: str, *, sure: bool, past: bool) -> Finding:
+    says, own, meaning = claim.says, claim.own, claim.meaning
     strength: Strength = "weak"
     advice = "A credential of this kind informs and decides nothing."
-    if says == "ai" and sure and (own or past):
+    if says == "ai" and sure and claim.whole and (own or past):
         strength, advice = "decisive", "This decides the verdict."
     elif says == "ai":
         strength = "strong"
         advice = (
             "As the signer is not trusted, it counts like a note that anyone could write."
             if not sure
+            else "As it names a tool and not what it did, it does not decide alone."
+            if not claim.whole
             else "As the record of the earlier file is damaged, it does not decide alone."
         )
     elif says == "camera":
@@ -153,7 +173,7 @@ def _claim(
         says,
         strength,
         f"{what}: {meaning}; {who}. {advice}",
-        {"digitalSourceType": name},
+        {claim.field: clean(claim.name)},
     )
 
 
@@ -191,10 +211,8 @@ def _past_failures(store: dict[str, Any]) -> bool:
     )
 
 
-def _claims(
-    store: dict[str, Any], manifests: dict[str, Any]
-) -> Iterator[tuple[str, Says, str, bool]]:
-    """Yield (name, says, meaning, own) of the source types, of the file and what it came from."""
+def _claims(store: dict[str, Any], manifests: dict[str, Any]) -> Iterator[_Claim]:
+    """Yield what the manifests of the file, and of what it came from, say of its making."""
     waiting, seen = [(str(store.get("active_manifest")), True)], set[str]()
     while waiting and len(seen) < _MOST_MANIFESTS:
         label, own = waiting.pop(0)
@@ -202,9 +220,11 @@ def _claims(
         if label in seen or not isinstance(manifest, dict):
             continue
         seen.add(label)
-        for value in _source_types(manifest.get("assertions") or [], 0):
-            if known := read_source_type(value):
-                yield *known, own
+        values = _source_types(manifest.get("assertions") or [], 0)
+        known = [one for value in values if (one := read_source_type(value))]
+        yield from (_Claim("digitalSourceType", *one, own) for one in known)
+        if not any(says == "ai" for _, says, _ in known):
+            yield from _agents(manifest, own)
         for ingredient in manifest.get("ingredients") or []:
             # What was merely fed to a model as input says nothing of what came out.
             if ingredient.get("relationship") in ("parentOf", "componentOf"):
@@ -217,13 +237,51 @@ def _source_types(node: Any, depth: int) -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
             if isinstance(value, str):
-                if key.rsplit(":", 1)[-1].lower() == "digitalsourcetype":
+                # Others put their own prefix before it, as in 'com.adobe.digitalSourceType'.
+                if re.split(r"[:.]", key)[-1].lower() == "digitalsourcetype":
                     yield value
             else:
                 yield from _source_types(value, depth + 1)
     elif isinstance(node, list):
         for value in node[:1000]:
             yield from _source_types(value, depth + 1)
+
+
+def _agents(manifest: dict[str, Any], own: bool) -> Iterator[_Claim]:
+    """Yield the generators that created or changed a picture by a manifest's actions."""
+    for action, agent in _actions(manifest):
+        what = action.get("action")
+        created = what == "c2pa.created"
+        if not created and what not in _CHANGES:
+            continue
+        if not agent and created:
+            # Older claims name the program as their own generator alone.
+            agent = _program(manifest)
+        if names_generator(agent):
+            meaning = f"{'created' if created else 'changed'} by the AI generator '{agent}'"
+            yield _Claim("softwareAgent", agent, "ai", meaning, own, created)
+
+
+def _actions(manifest: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the actions of a manifest, each with the name of the software that did it."""
+    for assertion in manifest.get("assertions") or []:
+        if not str(assertion.get("label", "")).startswith("c2pa.actions"):
+            continue
+        data = assertion.get("data") or {}
+        agents = data.get("softwareAgents") or []
+        for action in (data.get("actions") or [])[:1000]:
+            agent, place = action.get("softwareAgent"), action.get("softwareAgentIndex")
+            if agent is None and isinstance(place, int) and 0 <= place < len(agents):
+                agent = agents[place]
+            yield action, clean(agent.get("name", "") if isinstance(agent, dict) else agent or "")
+
+
+def _program(manifest: dict[str, Any]) -> str:
+    """Return the program that made a claim, without its version."""
+    for one in manifest.get("claim_generator_info") or []:
+        if isinstance(one, dict) and one.get("name"):
+            return clean(one["name"])
+    return clean(str(manifest.get("claim_generator") or "").partition(" ")[0].partition("/")[0])
 
 
 def _details(
@@ -233,12 +291,9 @@ def _details(
         f"{one.get('name', '')} {one.get('version', '')}".strip()
         for one in active.get("claim_generator_info") or []
     ]
-    actions = [
-        str(action.get("action"))
-        for assertion in active.get("assertions") or []
-        if str(assertion.get("label", "")).startswith("c2pa.actions")
-        for action in (assertion.get("data") or {}).get("actions") or []
-    ]
+    steps = list(_actions(active))
+    actions = [str(action.get("action")) for action, _ in steps]
+    agents = dict.fromkeys(agent for _, agent in steps if agent)
     fields = {
         "state": store.get("validation_state"),
         "signer": signature.get("common_name"),
@@ -247,5 +302,6 @@ def _details(
         "generator": ", ".join(generators) or active.get("claim_generator"),
         "title": active.get("title"),
         "actions": ", ".join(actions[:_SHOWN_ACTIONS]),
+        "software": ", ".join(list(agents)[:_SHOWN_ACTIONS]),
     }
     return {name: clean(value) for name, value in fields.items() if value}

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+
+from unmask.evidence.texts import decode_text, decode_utf16
 
 Value = str | bytes | int | Fraction
 
 # TIFF 6.0 and EXIF 2.32 tags.
 _MAIN = {
-    0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software",
-    0x0132: "DateTime", 0x013B: "Artist", 0x8298: "Copyright", 0x9C9C: "XPComment",
-    0x9C9E: "XPKeywords", 0x9C9F: "XPSubject", 0x8769: "_exif", 0x8825: "_gps",
-    0x0100: "ImageWidth", 0x0101: "ImageLength",
+    0x000B: "ProcessingSoftware", 0x010D: "DocumentName", 0x010E: "ImageDescription",
+    0x010F: "Make", 0x0110: "Model", 0x0131: "Software", 0x0132: "DateTime", 0x013B: "Artist",
+    0x8298: "Copyright", 0x9C9B: "XPTitle", 0x9C9C: "XPComment", 0x9C9E: "XPKeywords",
+    0x9C9F: "XPSubject", 0x8769: "_exif", 0x8825: "_gps", 0x0100: "ImageWidth",
+    0x0101: "ImageLength",
 }  # fmt: skip
 _EXIF = {
     0x9003: "DateTimeOriginal", 0x9286: "UserComment", 0xA002: "PixelXDimension",
     0xA003: "PixelYDimension", 0xA431: "BodySerialNumber", 0xA434: "LensModel",
     0x829A: "ExposureTime", 0x829D: "FNumber", 0x8827: "ISOSpeedRatings", 0x920A: "FocalLength",
-    0xA436: "Title", 0xA437: "Photographer", 0x927C: "MakerNote",
+    0xA436: "Title", 0xA437: "Photographer", 0xA43C: "ImageEditingSoftware",
 }  # fmt: skip
 _THUMBNAIL = {0x0201: "_start", 0x0202: "_length", 0x0112: "_turn"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 12: 8, 13: 4, 129: 1}
@@ -50,10 +54,12 @@ class Exif:
     def text(self, name: str) -> str:
         """Return a field as text; empty where there is none."""
         value = self.fields.get(name, "")
-        return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        if name == "UserComment":
+            return user_comment(value)
+        return decode_text(value) if isinstance(value, bytes) else str(value)
 
 
-def read_exif(blocks: list[bytes]) -> Exif:
+def read_exif(blocks: Sequence[bytes | mmap.mmap]) -> Exif:
     """Read the fields of EXIF blocks; damaged parts are left out."""
     found = Exif()
     for data in blocks[:4]:
@@ -112,16 +118,17 @@ def user_comment(value: Value) -> str:
         return str(value)
     code, rest = value[:8], value[8:]
     if code.startswith(b"UNICODE"):
-        # The byte order is not said; text in Latin script tells it.
-        big = rest[:64:2].count(0) >= rest[1:64:2].count(0)
-        return rest.decode("utf-16-be" if big else "utf-16-le", errors="replace")
+        # Some programs write UTF-8 under this name, which UTF-16 of ASCII text never looks like.
+        return decode_text(rest) if b"\0" not in rest.rstrip(b"\0") else decode_utf16(rest)
     known = code in (b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"\0" * 8)
-    return (rest if known else value).decode(errors="replace")
+    return decode_text(rest if known else value)
 
 
 def _parse(value: bytes, kind: int, order: str) -> Value | None:
     if kind in (2, 129):
-        return value.partition(b"\0")[0].decode(errors="replace")
+        # Some programs write UTF-16 where ASCII belongs.
+        wide = sorted((value[:4:2] == b"\0\0", value[1:4:2] == b"\0\0")) == [False, True]
+        return decode_text(value if wide else value.partition(b"\0")[0])
     if kind in (1, 7, 6):
         return value
     if kind in (5, 10):
@@ -135,7 +142,7 @@ def _parse(value: bytes, kind: int, order: str) -> Value | None:
     return int(struct.unpack_from(order + form, value)[0])
 
 
-def _thumbnail(data: bytes) -> bytes:
+def _thumbnail(data: bytes | mmap.mmap) -> bytes:
     """Return the JPEG that the second directory points to."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 8 or len(data) > _LARGEST_BLOCK:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Source = Literal[
-    "Content Credentials", "EXIF", "XMP", "IPTC", "PNG text", "comment", "container", "consistency"
-]
+    "Content Credentials", "EXIF", "XMP", "IPTC", "PNG text", "comment", "container", "watermark",
+    "consistency",
+]  # fmt: skip
 Says = Literal["ai", "edited", "camera", "broken", "note"]
 """What a finding speaks for: made or altered by AI, edited by software, taken with a camera, or
 altered after it was signed. A note informs and speaks for nothing."""

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from unmask.evidence.containers import Parts
-from unmask.evidence.exif import Exif, read_exif, user_comment
+from unmask.evidence.exif import Exif, read_exif
 from unmask.evidence.finding import Finding, Source, clean
-from unmask.evidence.generators import read_grok, read_text, read_tool
 from unmask.evidence.iptc import read_iptc
+from unmask.evidence.parts import Parts
+from unmask.evidence.prompts import read_fields, read_grok, read_text
 from unmask.evidence.sourcetypes import read_source_type
+from unmask.evidence.texts import decode_text
+from unmask.evidence.tools import read_credit, read_maker, read_tool
 from unmask.evidence.xmp import read_xmp
 
 _MOST_TEXTS = 200
 _SHOWN_STEPS = 12
-_XMP_TOOLS = ("xmp:CreatorTool", "photoshop:Credit", "photoshop:Source", "tiff:Software",
-              "tiff:Make", "tiff:Model", "stEvt:softwareAgent", "dc:creator")  # fmt: skip
-_TOOL_FIELDS = ("Software", "Make", "Model", "Artist", "XPComment", "XPKeywords", "XPSubject")
-_IPTC_TOOLS = ("OriginatingProgram", "Credit", "Source", "Byline", "SpecialInstructions")
+# Fields in which a program names itself; captions, credits, keywords and authors are none.
+_EXIF_TOOLS = ("Software", "ProcessingSoftware", "ImageEditingSoftware")
+_XMP_TOOLS = ("xmp:CreatorTool", "tiff:Software", "exif:Software", "stEvt:softwareAgent")
 _TEXT_TOOLS = frozenset(
-    ("software", "source", "author", "creator", "title", "too", "swr", "comment")
-)
+    (
+        "software", "too", "swr", "encoder", "encoding_tool", "isft", "creator_tool",
+        "com.apple.quicktime.software",
+    )
+)  # fmt: skip
+# Fields in which a front end may keep a prompt; it is known by its structure alone.
+_EXIF_TEXTS = ("ImageDescription", "DocumentName", "Title", "XPTitle", "XPComment", "XPSubject",
+               "XPKeywords", "UserComment", "Software", "Make", "Model")  # fmt: skip
+_XMP_TEXTS = frozenset(
+    (
+        "dc:description", "dc:title", "exif:UserComment", "tiff:ImageDescription",
+        "photoshop:Instructions", "xmp:CreatorTool", "parameters", "prompt", "workflow", "aigc",
+    )
+)  # fmt: skip
 _CAMERA_ONLY = ("ExposureTime", "FNumber", "ISOSpeedRatings", "FocalLength")
+_DENIAL = re.compile(
+    r"\b(no|not|none|non|never|without|nil|null|n/?a|false|kein\w*|nein|nicht|ohne|sans|aucun\w*|sin|"
+    r"ningun[oa]?|nessun\w*|unknown)\b|^[\W\d]*$",
+    re.IGNORECASE,
+)
 
 
 def read_metadata(parts: Parts) -> tuple[list[Finding], Exif]:
@@ -42,19 +61,14 @@ def read_metadata(parts: Parts) -> tuple[list[Finding], Exif]:
 
 
 def _from_exif(exif: Exif) -> Iterator[Finding | None]:
-    for name in ("ImageDescription", "Title"):
-        yield read_text(name, exif.text(name), "EXIF")
-    comment = user_comment(exif.fields.get("UserComment", ""))
-    yield read_text("UserComment", comment, "EXIF")
     # ComfyUI writes its prompt and workflow into the camera's fields of a WebP.
-    for name in ("Make", "Model"):
-        kind, _, rest = exif.text(name).partition(":")
-        yield read_text(kind if rest else name, rest or kind, "EXIF")
+    for name in _EXIF_TEXTS:
+        yield read_text(name, exif.text(name), "EXIF")
     yield read_grok(exif.text("ImageDescription"), exif.text("Artist"))
-    for name in _TOOL_FIELDS:
-        value = exif.fields.get(name, "")
-        text = value.decode("utf-16-le", "replace") if isinstance(value, bytes) else str(value)
-        yield read_tool(name, text, "EXIF")
+    for name in _EXIF_TOOLS:
+        yield read_tool(name, exif.text(name), "EXIF")
+    for name in ("Make", "Model"):
+        yield read_maker(name, exif.text(name), "EXIF")
     yield _camera(exif)
     if software := exif.text("Software").strip():
         yield _software(software, "EXIF", "Software")
@@ -99,13 +113,21 @@ def _software(software: str, source: Source, key: str) -> Finding:
 def _from_xmp(fields: dict[str, list[str]]) -> Iterator[Finding | None]:
     for name, values in fields.items():
         local = name.rsplit(":", 1)[-1].lower()
-        if local == "digitalsourcetype":
-            yield _source_type(values[0])
-        elif local == "aigc" or name in ("dc:description", "exif:UserComment", "parameters"):
-            yield read_text(name, values[0], "XMP")
-    for name in _XMP_TOOLS:
-        for value in fields.get(name, [])[:50]:
-            yield read_tool(name, value, "XMP")
+        for value in dict.fromkeys(values[:_MOST_TEXTS]):
+            if local in ("digitalsourcetype", "digitalsourcefiletype"):
+                yield _source_type(value)
+            elif local == "aisystemused":
+                yield _ai_system(value, fields)
+            elif local == "aipromptinformation":
+                yield _ai_prompt(value)
+            elif name in _XMP_TEXTS or local in _XMP_TEXTS:
+                yield read_text(name, value, "XMP")
+            if name in _XMP_TOOLS:
+                yield read_tool(name, value, "XMP")
+            elif name in ("tiff:Make", "tiff:Model"):
+                yield read_maker(name, value, "XMP")
+            elif name in ("photoshop:Credit", "photoshop:Source"):
+                yield read_credit(name, value, "XMP")
     if tools := fields.get("xmp:CreatorTool"):
         yield _software(tools[0], "XMP", "xmp:CreatorTool")
     yield _history(fields)
@@ -118,6 +140,35 @@ def _from_xmp(fields: dict[str, list[str]]) -> Iterator[Finding | None]:
             "The file says that its Content Credentials lie on the network; they were not fetched.",
             {"dcterms:provenance": clean(remote[0])},
         )
+
+
+def _ai_system(value: str, fields: dict[str, list[str]]) -> Finding | None:
+    if _DENIAL.search(value):
+        return None
+    version = " ".join(fields.get("Iptc4xmpExt:AISystemVersionUsed", [])[:1])
+    return Finding(
+        "iptc.ai_system",
+        "XMP",
+        "ai",
+        "strong",
+        f"The file says in IPTC's field for it that an AI system made it: '{clean(value, 80)}' "
+        "(not signed). Anyone could have written it there.",
+        {"AISystemUsed": clean(value), **({"version": clean(version)} if version else {})},
+    )
+
+
+def _ai_prompt(value: str) -> Finding | None:
+    if _DENIAL.fullmatch(value.strip(" .")):
+        return None
+    return Finding(
+        "iptc.ai_prompt",
+        "XMP",
+        "ai",
+        "weak",
+        "IPTC's field for what a generator was asked for is filled in. It is free text, so it "
+        "decides nothing.",
+        {"AIPromptInformation": clean(value)},
+    )
 
 
 def _source_type(value: str) -> Finding | None:
@@ -154,26 +205,27 @@ def _history(fields: dict[str, list[str]]) -> Finding | None:
 
 
 def _from_iptc(fields: dict[str, str]) -> Iterator[Finding | None]:
-    for name in _IPTC_TOOLS:
-        yield read_tool(name, fields.get(name, ""), "IPTC")
     for name in ("Caption", "SpecialInstructions"):
         yield read_text(name, fields.get(name, ""), "IPTC")
+    for name in ("Credit", "Source"):
+        yield read_credit(name, fields.get(name, ""), "IPTC")
     if program := fields.get("OriginatingProgram"):
+        yield read_tool("OriginatingProgram", program, "IPTC")
         yield _software(program, "IPTC", "OriginatingProgram")
 
 
 def _from_texts(parts: Parts) -> Iterator[Finding | None]:
     source: Source = "PNG text" if parts.kind == "png" else "container"
-    for key, text in parts.texts[:_MOST_TEXTS]:
+    texts = parts.texts[:_MOST_TEXTS]
+    for key, text in texts:
         yield read_text(key, text, source)
         if key.strip().lower() in _TEXT_TOOLS:
             yield read_tool(key, text, source)
-        if key.strip().lower() in ("software", "too", "swr"):
+        if key.strip().lower() in ("software", "too", "swr", "isft"):
             yield _software(text, source, key)
+    yield read_fields(texts, source)
     for comment in parts.comments[:_MOST_TEXTS]:
-        text = comment[: 2**18].decode(errors="replace")
-        yield read_text("comment", text, "comment")
-        yield read_tool("comment", text, "comment")
+        yield read_text("comment", decode_text(comment), "comment")
 
 
 def _distinct(found: list[Finding | None]) -> list[Finding]:

@@ -5,13 +5,18 @@ https://cv.iptc.org/newscodes/digitalsourcetype; Content Credentials and XMP bot
 
 from __future__ import annotations
 
+import re
+
 from unmask.evidence.finding import Says
 
 AI_MADE = "trainedAlgorithmicMedia"
 AI_PART = "compositeWithTrainedAlgorithmicMedia"
+_SEPARATORS = re.compile(r"[/#:]")
 _MEANINGS: dict[str, tuple[Says, str]] = {
     AI_MADE: ("ai", "made by a trained model (AI)"),
     AI_PART: ("ai", "a picture with parts made by a trained model (AI)"),
+    # C2PA's own word for what a model puts out that is no medium, seen on pictures too.
+    "trainedAlgorithmicData": ("ai", "put out by a trained model (AI)"),
     "algorithmicMedia": ("edited", "made by an algorithm that is no trained model"),
     "compositeSynthetic": ("edited", "a composite with synthetic parts"),
     "composite": ("edited", "a composite of several pictures"),
@@ -38,6 +43,7 @@ def read_source_type(value: str) -> tuple[str, Says, str] | None:
     """Return a source type's name, what it speaks for and its meaning; None for an unknown one.
 
     Args:
-        value: A URL of the vocabulary or the bare name.
+        value: A URL of the vocabulary, a QCode such as ``digsrctype:digitalCapture``, or the bare
+            name.
     """
-    return _BY_NAME.get(value.strip().rstrip("/").rsplit("/", 1)[-1].lower())
+    return _BY_NAME.get(_SEPARATORS.split(value.strip().rstrip("/"))[-1].lower())

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from xml.parsers import expat
 
-_LARGEST = 2**20
+from unmask.evidence.texts import decode_text
+
+_LARGEST = 4 * 2**20
 _DEEPEST = 64
 _MOST_VALUES = 2000
 _NAMES = {
@@ -41,8 +43,15 @@ def read_xmp(packets: Iterable[bytes]) -> dict[str, list[str]]:
     """
     found: defaultdict[str, list[str]] = defaultdict(list)
     for packet in packets:
-        _read(packet[:_LARGEST], found)
+        _read(_as_utf8(packet[:_LARGEST]), found)
     return dict(found)
+
+
+def _as_utf8(packet: bytes) -> bytes:
+    """Return a packet in UTF-8; the standard allows UTF-16 outside of pictures' own formats."""
+    if b"<\0" in packet[:64] or b"\0<" in packet[:64]:
+        return decode_text(packet).encode(errors="replace")
+    return packet
 
 
 def _read(packet: bytes, found: defaultdict[str, list[str]]) -> None:

@@ -40,6 +40,10 @@ class Figure(_Frozen):
         accuracy: Share of right calls at the card's threshold.
         fpr: Share of real pictures called fake.
         fnr: Share of fakes called real.
+        answered: Share of pictures with a verdict other than ``unsure``.
+        wrong: Share of wrong verdicts among those; None where there are none.
+        accused: Share of the real pictures with the verdict ``fake``; None where there are none.
+        found: Share of the fakes with the verdict ``fake``; likewise.
     """
 
     slice: str
@@ -49,6 +53,23 @@ class Figure(_Frozen):
     accuracy: tuple[float, float, float]
     fpr: tuple[float, float, float] | None
     fnr: tuple[float, float, float] | None
+    answered: tuple[float, float, float] | None = None
+    wrong: tuple[float, float, float] | None = None
+    accused: tuple[float, float, float] | None = None
+    found: tuple[float, float, float] | None = None
+
+    @property
+    def headline(self) -> str:
+        """What matters to who asks about a picture, in words; empty where it was not measured."""
+        if not (self.accused and self.found and self.answered and self.wrong):
+            return ""
+        accused, found, answered, wrong = (
+            round(100 * value[0]) for value in (self.accused, self.found, self.answered, self.wrong)
+        )
+        return (
+            f"Of 100 photographs {accused} are called fake; of 100 fakes {found} are called fake; "
+            f"{100 - answered} of 100 pictures get no answer, and of 100 answers {wrong} are wrong."
+        )
 
 
 class Unseen(_Frozen):

@@ -10,7 +10,7 @@ from unmask.model.ensemble import SUFFIX, Ensemble
 from unmask.model.model import Device, Model
 from unmask.model.onnx_model import OnnxModel
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "unmask-duo.onnx"
+SHIPPED = Path(__file__).parents[1] / "weights" / "unmask.onnx"
 _RUN_SUFFIX = ".safetensors"
 _OPENERS = "unmask.models"
 """Entry points of this group open what is no ONNX file; the lab registers one for training runs."""

@@ -89,11 +89,13 @@ def evaluate(
         from unmask.model.card import ModelCard
 
         others = {**changed_settings(settings), "threshold": None}
-        if predictions and (model or into_card or unseen or any(others.values())):
+        if predictions and (model or into_card or any(others.values())):
             raise ValueError(
                 "--predictions are judged alone, with --threshold at most: without a model, its "
-                "settings, --unseen and --into-card."
+                "settings and --into-card."
             )
+        if predictions and unseen:
+            raise ValueError("--unseen is about a model; what made predictions is not known.")
         if into_card and any(changed_settings(settings).values()):
             raise ValueError("a card keeps figures of the model's own settings alone.")
         if into_card and split != "test":

@@ -14,7 +14,7 @@ from unmask.lab.data.manifest import Row, read_manifest
 from unmask.lab.data.shortcuts import Shortcut, find_shortcuts, name_shortcuts
 from unmask.lab.data.splits import straddling
 
-Kind = Literal["unreadable", "straddling", "contradiction", "missing label", "shortcut"]
+ProblemKind = Literal["unreadable", "straddling", "contradiction", "missing label", "shortcut"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Problem:
         pictures: The pictures concerned, in sets that belong together, as paths.
     """
 
-    kind: Kind
+    kind: ProblemKind
     sentence: str
     pictures: list[list[str]] = field(default_factory=list)
 

@@ -49,7 +49,7 @@ class LeftOut:
 
 
 @dataclass
-class Found:
+class LabelledFiles:
     """What a folder or a CSV holds.
 
     Attributes:
@@ -65,7 +65,7 @@ class Found:
     unlabelled: int = 0
 
 
-def find_labelled(root: Path, source: str | None = None) -> Found:
+def find_labelled(root: Path, source: str | None = None) -> LabelledFiles:
     """Find the labelled pictures of a folder or of a user's CSV.
 
     Args:
@@ -82,8 +82,8 @@ def find_labelled(root: Path, source: str | None = None) -> Found:
     raise ManifestError(f"There is no folder or CSV file at {root}.")
 
 
-def _read_folder(root: Path, source: str) -> Found:
-    found = Found()
+def _read_folder(root: Path, source: str) -> LabelledFiles:
+    found = LabelledFiles()
     base = root.resolve()
     split_given: set[bool] = set()
     for picture in find_pictures([str(base)]):
@@ -127,7 +127,7 @@ def _default_generator(label: Label) -> str:
     return CAMERA if label == "real" else "unknown"
 
 
-def _read_csv(path: Path, source: str | None) -> Found:
+def _read_csv(path: Path, source: str | None) -> LabelledFiles:
     table = _Table.read(path)
     path_column = table.first(_PATHS)
     if path_column is None:
@@ -155,7 +155,7 @@ def _read_csv(path: Path, source: str | None) -> Found:
                 group=table.cell("group", index),
             )
         )
-    return Found(rows, has_splits)
+    return LabelledFiles(rows, has_splits)
 
 
 def _read_labels(table: _Table) -> list[Label]:

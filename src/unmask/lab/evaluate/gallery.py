@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from unmask.lab.data.manifest import Row
 from unmask.lab.evaluate.evaluate import Evaluation
 from unmask.picture.decode import decode, read_bytes
 from unmask.picture.errors import PictureError
+from unmask.picture.thumbnail import thumbnail
 
 SHOWN = 5
 _SIDE = 240
 Heatmap = Callable[[Path, int], bytes]
 """Makes the heatmap of a picture, a PNG no side of which is longer than so many pixels."""
-_QUALITY = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +56,11 @@ def surest(done: Evaluation, *, right: bool, heatmap: Heatmap | None = None) -> 
 
 def _exhibit(row: Row, p_fake: float, heatmap: Heatmap | None) -> Exhibit:
     try:
-        image = Image.fromarray(decode(read_bytes(row.path)))
+        small = thumbnail(decode(read_bytes(row.path)), _SIDE)
         explained = heatmap(row.path, _SIDE) if heatmap else b""
     except PictureError:
         return Exhibit(row, p_fake, "", "")
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY)
-    return Exhibit(row, p_fake, _uri("jpeg", buffer.getvalue()), _uri("png", explained))
+    return Exhibit(row, p_fake, _uri("jpeg", small), _uri("png", explained))
 
 
 def _uri(kind: str, data: bytes) -> str:

@@ -8,6 +8,7 @@ from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
+from unmask.files import write_whole
 from unmask.lab.evaluate.bootstrap import Interval
 from unmask.lab.evaluate.charts import Chart, draw_charts
 from unmask.lab.evaluate.costs import Costs
@@ -72,12 +73,12 @@ def write_report(
     title = f"{done.subject.name} on the split '{done.split}'"
     body = "\n".join(_parts(done, costs, title, heatmap))
     style = _STYLE.read_text(encoding="utf-8")
-    path.write_text(
+    write_whole(
+        path,
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_safe(title)}</title>\n<style>\n{style}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n",
-        encoding="utf-8",
     )
 
 

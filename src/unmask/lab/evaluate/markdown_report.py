@@ -21,7 +21,9 @@ from unmask.lab.evaluate.wording import (
     calibration_sentence,
     category_sentences,
     cost_sentences,
+    headline_sentence,
     name_of,
+    percent,
     pictures_sentence,
     show,
     threshold_sentence,
@@ -58,7 +60,9 @@ def markdown_report(
         "",
         f"{INTERVALS_NOTE} {threshold_sentence(done)}",
         "",
-        f"**{text(unseen_sentence(done))}**",
+        f"**{text(headline_sentence(done))}**",
+        "",
+        text(unseen_sentence(done)),
         "",
         "## All pictures",
         "",
@@ -98,11 +102,13 @@ def _table(chosen: list[SliceFigures], kind: str) -> list[str]:
     rows = (
         (
             cell(name_of(one)), one.real, one.fake,
-            *(show(name, one.metrics[name]) for name in IN_TABLES), f"{1 - one.answered[0]:.0%}",
+            *(show(name, one.metrics[name]) for name in IN_TABLES), percent(one.accused),
+            percent(one.found), f"{1 - one.answered[0]:.0%}",
         )
         for one in chosen
     )  # fmt: skip
-    lines = table((kind, "real", "fake", *titles, "unsure"), rows, "real|fake")
+    names = (kind, "real", "fake", *titles, "real called fake", "fakes found", "unsure")
+    lines = table(names, rows, "real|fake")
     if any(FEW_MARK in name_of(one) for one in chosen):
         lines += ["", FEW_NOTE]
     return lines

@@ -16,7 +16,14 @@ from unmask.lab.evaluate.metrics import measure_intervals, share
 from unmask.model.card import Figure
 
 Mask = NDArray[np.bool_]
-SliceKind = Literal["overall", "generator", "source", "category", "shorter side", "JPEG quality"]
+SliceKind = Literal[
+    "overall", "generator", "source", "category", "shorter side", "JPEG quality",
+    "family", "kind", "subject", "camera maker", "publisher",
+]  # fmt: skip
+FACETS: tuple[SliceKind, ...] = ("family", "kind", "subject", "camera maker", "publisher")
+"""Slices by further columns of a manifest, of which ``camera`` names maker and model."""
+LEAST_IN_FACET = 10
+"""So many pictures make a slice of a facet; what is rarer is left out."""
 IN_CARD: tuple[SliceKind, ...] = ("overall", "generator", "source", "category")
 
 
@@ -28,8 +35,8 @@ class Slice:
         kind: What they were chosen by.
         name: Of the generator, source, category or band; ``overall`` for all.
         mask: Which pictures, shape (n,).
-        against_all: Whether a generator's fakes stand against the real pictures of all sources,
-            for lack of any in their own.
+        against_all: Whether pictures of one label stand against all those of the other, for lack
+            of any of their own.
     """
 
     kind: SliceKind
@@ -54,6 +61,8 @@ class SliceFigures:
         metrics: By the names of `METRICS`; None where a metric does not exist for want of a label.
         answered: Share of pictures with a verdict other than ``unsure``.
         wrong: Share of wrong verdicts among those; None where there are none.
+        accused: Share of the real pictures with the verdict ``fake``; None where there are none.
+        found: Share of the fakes with the verdict ``fake``; likewise.
     """
 
     slice: Slice
@@ -62,6 +71,8 @@ class SliceFigures:
     metrics: dict[str, Interval | None]
     answered: Interval
     wrong: Interval | None
+    accused: Interval | None
+    found: Interval | None
 
     def figure(self) -> Figure:
         """Return what a model card keeps of them."""
@@ -75,6 +86,10 @@ class SliceFigures:
             accuracy=accuracy,
             fpr=self.metrics["fpr"],
             fnr=self.metrics["fnr"],
+            answered=self.answered,
+            wrong=self.wrong,
+            accused=self.accused,
+            found=self.found,
         )
 
 
@@ -133,6 +148,8 @@ def slice_figures(
                 metrics=measure_intervals(is_fake[mask], p_fake[mask], threshold, part, own),
                 answered=answered,
                 wrong=share_among(weights, groups, cut.mask & sure, ~right),
+                accused=share_among(weights, groups, cut.mask & ~is_fake, said == "fake"),
+                found=share_among(weights, groups, cut.mask & is_fake, said == "fake"),
             )
         )
         on_progress(1)
@@ -168,7 +185,24 @@ def slices(rows: Sequence[Row], bands: Sequence[FileBands] = ()) -> list[Slice]:
     cuts += _by("category", [row.category for row in rows])
     cuts += _by("shorter side", [band.size for band in bands], size_order())
     cuts += _by("JPEG quality", [band.quality for band in bands], quality_order())
+    for kind in FACETS:
+        cuts += _by_facet(kind, rows, is_fake)
     return cuts
+
+
+def _by_facet(kind: SliceKind, rows: Sequence[Row], is_fake: Mask) -> Iterator[Slice]:
+    """Cut by a further column; what has one label stands against all pictures of the other."""
+    column = "camera" if kind == "camera maker" else kind
+    values = [row.facet(column) for row in rows]
+    if kind == "camera maker":
+        values = [value.split(" ")[0] for value in values]
+    names = np.array(values)
+    for name, count in zip(*np.unique(names, return_counts=True), strict=True):
+        if name and count >= LEAST_IN_FACET:
+            mask = names == name
+            labels = set(is_fake[mask].tolist())
+            alone = len(labels) == 1
+            yield Slice(kind, str(name), mask | (is_fake != labels.pop()) if alone else mask, alone)
 
 
 def _by(kind: SliceKind, values: Sequence[str], order: Sequence[str] = ()) -> Iterator[Slice]:

@@ -14,7 +14,7 @@ FEW_MARK = "†"
 FEW_NOTE = (
     f"{FEW_MARK} Fewer than {FEW} pictures of a label: next to nothing can be read from the row."
 )
-IN_TABLES = ("auc", "accuracy", "fpr", "fnr", "fpr_at_95_tpr")
+IN_TABLES = ("auc", "fpr", "fnr", "fpr_at_95_tpr")
 INTERVALS_NOTE = (
     "In brackets: 95% intervals of a bootstrap that resamples groups of near-duplicates; where "
     "none or all of the pictures count, the exact binomial bound over groups."
@@ -33,6 +33,11 @@ KINDS: dict[SliceKind, tuple[str, str]] = {
         "As the quantisation tables of the file tell it; many files were saved more than once, and "
         "this is the last time.",
     ),
+    "family": ("By family of generators", "Photographs are of the family ``camera``."),
+    "kind": ("By kind", "How a fake was made, or what sort of photograph a real picture is."),
+    "subject": ("By subject", "As their publishers or a look told."),
+    "camera maker": ("By maker of the camera", "Where the photograph's metadata named it."),
+    "publisher": ("By publisher", "Publishers of ten pictures or more."),
 }
 """Title and explanation of every kind of slice but ``overall``, in the order of the tables."""
 
@@ -95,12 +100,17 @@ def unseen_sentence(done: Evaluation) -> str:
     )
 
 
+def headline_sentence(done: Evaluation) -> str:
+    """Say the figures that matter to who asks about a picture, out of a hundred."""
+    return done.overall.figure().headline
+
+
 def against_all_sentence(slices: list[SliceFigures]) -> str:
-    """Name the generators that had to be set against all real pictures; empty if none had to."""
+    """Name what had to be set against all pictures of the other label; empty if nothing had to."""
     alone = [one.slice.name for one in slices if one.slice.against_all]
     if not alone:
         return ""
-    return f"Against the real pictures of all sources, as their own have none: {', '.join(alone)}."
+    return f"Against all pictures of the other label, for want of their own: {', '.join(alone)}."
 
 
 def abstention_sentences(done: Evaluation) -> list[str]:

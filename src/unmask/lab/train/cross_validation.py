@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unmask.lab.data.manifest import ManifestError, Row
+from unmask.lab.files import write_json
 from unmask.lab.train.artefacts import best_figures
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.train import train
@@ -106,5 +106,5 @@ def cross_validate(
         for one in spreads
         if not np.isnan(one.mean)
     }
-    (out / FOLDS_FILE).write_text(json.dumps(document, indent=2) + "\n")
+    write_json(out / FOLDS_FILE, document)
     return [one for one in spreads if one.name in document]

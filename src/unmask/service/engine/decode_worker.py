@@ -116,7 +116,7 @@ def answer(data: bytes, work: DecodeWork, finder: FaceFinder | None, *, preview:
     decoded = decode_picture(data, settings.limits)
     pixels = decoded.pixels
     evidence = (
-        inspect_bytes(data, trust=settings.trust, limits=settings.limits)
+        inspect_bytes(data, pixels=pixels, trust=settings.trust, limits=settings.limits)
         if settings.provenance
         else ()
     )
