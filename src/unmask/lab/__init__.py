@@ -4,7 +4,7 @@ The data flows through its folders in this order::
 
     data/       pictures and their labels: manifest, index, audit, shortcuts
     train/      networks are trained, and exported
-    tower/      CLIP's image tower is read
+    tower/      CLIP's image tower, frozen, is given heads and exported
     recipes/    whole configurations by name
     calibrate/  numbers are made to mean what they say, on validation alone
     evaluate/   models are judged
