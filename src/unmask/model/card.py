@@ -58,6 +58,19 @@ class Figure(_Frozen):
     accused: tuple[float, float, float] | None = None
     found: tuple[float, float, float] | None = None
 
+    @property
+    def headline(self) -> str:
+        """What matters to who asks about a picture, in words; empty where it was not measured."""
+        if not (self.accused and self.found and self.answered and self.wrong):
+            return ""
+        accused, found, answered, wrong = (
+            round(100 * value[0]) for value in (self.accused, self.found, self.answered, self.wrong)
+        )
+        return (
+            f"Of 100 photographs {accused} are called fake; of 100 fakes {found} are called fake; "
+            f"{100 - answered} of 100 pictures get no answer, and of 100 answers {wrong} are wrong."
+        )
+
 
 class Unseen(_Frozen):
     """Figures on generators that the model was never trained on, intervals as in `Figure`.

@@ -248,9 +248,8 @@ def _model(report: Report) -> str:
             rows.append(
                 (
                     "On its test pictures",
-                    f"{accuracy[0]:.1%} right calls where an answer is forced "
-                    f"({accuracy[1]:.1%} to {accuracy[2]:.1%})"
-                    + (f", AUC {auc[0]:.3f}" if auc else "")
+                    (figure.headline or f"{accuracy[0]:.1%} right calls where one is forced.")
+                    + (f" AUC {auc[0]:.3f}" if auc else "")
                     + f", on {figure.real + figure.fake} pictures",
                 )
             )

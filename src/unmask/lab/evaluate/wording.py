@@ -102,14 +102,7 @@ def unseen_sentence(done: Evaluation) -> str:
 
 def headline_sentence(done: Evaluation) -> str:
     """Say the figures that matter to who asks about a picture, out of a hundred."""
-    overall = done.overall
-    if overall.accused is None or overall.found is None:
-        return ""
-    return (
-        f"Of 100 photographs {100 * overall.accused[0]:.0f} are called fake; of 100 fakes "
-        f"{100 * overall.found[0]:.0f} are called fake; {100 - 100 * overall.answered[0]:.0f} of "
-        "100 pictures get no answer."
-    )
+    return done.overall.figure().headline
 
 
 def against_all_sentence(slices: list[SliceFigures]) -> str:

@@ -27,7 +27,7 @@ def generator_for(*what: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32("|".join(map(str, what)).encode()))
 
 
-def live(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def augment(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Return a picture after one random life.
 
     Args:
@@ -48,8 +48,8 @@ def live(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.2)))
     if rng.random() < 0.12:
         values = np.asarray(image, dtype=np.float32)
-        values = values + rng.normal(0, rng.uniform(1, 7), values.shape)
-        image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+        noise = rng.normal(0, rng.uniform(1, 7), values.shape)
+        image = Image.fromarray(np.clip(np.rint(values + noise), 0, 255).astype(np.uint8))
     if rng.random() < 0.12:
         image = frame(image, rng)
     return save_again(image, rng) if rng.random() < 0.75 else image

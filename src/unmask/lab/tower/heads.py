@@ -8,7 +8,7 @@ adds what no plane can tell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,25 +40,20 @@ class Labelled(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Heads:
-    """All heads on the features x, standardised as ``(x - mean) / deviation``.
+class FakeHead:
+    """Real or fake, from features x that are standardised as ``(x - mean) / deviation``.
 
-    The fake logit is ``x @ linear + linear_bias + relu(x @ hidden + hidden_bias) @ last +
-    last_bias``.
+    The logit is ``x @ linear + linear_bias + relu(x @ hidden + hidden_bias) @ last + last_bias``.
 
     Attributes:
         mean: Of the training pictures, (features,).
         deviation: Likewise, (features,).
         linear: (features, 1).
         linear_bias: (1,).
-        hidden: (features, units).
+        hidden: (features, units), values that 16 bits hold.
         hidden_bias: (units,).
         last: (units, 1).
         last_bias: (1,).
-        graphic: (features, 1).
-        graphic_bias: (1,).
-        category: (features, categories).
-        category_bias: (categories,).
     """
 
     mean: Features
@@ -69,17 +64,30 @@ class Heads:
     hidden_bias: Features
     last: Features
     last_bias: Features
-    graphic: Features
-    graphic_bias: Features
-    category: Features
-    category_bias: Features
 
-    def fake_logits(self, x: Features) -> NDArray[np.float32]:
-        """Return the fake logits of features as the tower gives them, shape (pictures,)."""
+    def logits(self, x: Features) -> Features:
+        """Return the logits of features as the tower gives them, shape (pictures,)."""
         z = (x - self.mean) / self.deviation
         hidden = np.maximum(z @ self.hidden + self.hidden_bias, 0)
         logits = z @ self.linear + self.linear_bias + hidden @ self.last + self.last_bias
         return np.asarray(logits[:, 0], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Heads(FakeHead):
+    """All heads, on the same features.
+
+    Attributes:
+        graphic: Whether it is a picture that is no photograph, (features, 1).
+        graphic_bias: (1,).
+        category: What it shows, (features, categories).
+        category_bias: (categories,).
+    """
+
+    graphic: Features
+    graphic_bias: Features
+    category: Features
+    category_bias: Features
 
 
 class Standard(NamedTuple):
@@ -98,31 +106,32 @@ class Standard(NamedTuple):
         return torch.from_numpy((x - self.mean) / self.deviation)
 
 
-def publisher_weights(
-    rows: Sequence[Row], publishers: Sequence[str], shares: dict[str, float]
-) -> NDArray[np.float32]:
+def publisher_weights(rows: Sequence[Row], shares: Mapping[str, float]) -> Features:
     """Weigh pictures so that no publisher, label or collection decides by its number.
 
     A publisher's pictures of a label count by the root of their number; both labels of a collection
     count the same, and each collection has its share of the whole.
 
     Args:
-        rows: The pictures.
-        publishers: Who published each.
-        shares: Of each collection (`Row.source` or what stands for it), by the first part of the
-            publisher's name before a colon.
+        rows: The pictures, one that is shown in several ways as often.
+        shares: Of each collection, by its source in the manifest; "" for all other sources.
+
+    Returns:
+        Weights with a sum of 1, shape (pictures,).
     """
+    collections = [row.source if row.source in shares else "" for row in rows]
     keys = [
-        (name.split(":")[0], name, row.label) for row, name in zip(rows, publishers, strict=True)
+        (collection, row.label, row.facet("publisher") or row.source)
+        for collection, row in zip(collections, rows, strict=True)
     ]
     counts = Counter(keys)
     weights = np.array([counts[key] ** -0.5 for key in keys])
     for collection, share in shares.items():
         for label in ("real", "fake"):
-            part = np.array([key[0] == collection and key[2] == label for key in keys])
+            part = np.array([key[:2] == (collection, label) for key in keys])
             if part.any():
                 weights[part] *= share / 2 / weights[part].sum()
-    return (weights / weights.mean()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def fit_linear(
@@ -178,14 +187,38 @@ class NetworkSettings:
         batch: Pictures a step.
     """
 
-    units: int = 256
-    seeds: int = 3
-    epochs: int = 20
+    units: int = 128
+    seeds: int = 4
+    epochs: int = 25
     input_dropout: float = 0.5
     dropout: float = 0.5
-    learning_rate: float = 1e-3
+    learning_rate: float = 9e-4
     weight_decay: float = 0.05
     batch: int = 256
+
+
+def fit_fake(of: Labelled, strength: float, settings: NetworkSettings, share: float) -> FakeHead:
+    """Fit the head for real or fake.
+
+    Args:
+        of: The pictures; fakes are 1.
+        strength: Of the linear part, as for `fit_linear`.
+        settings: Of the networks.
+        share: Of the linear part in the logit, in [0, 1].
+    """
+    standard = Standard.of(of.x)
+    linear, linear_bias = fit_linear(of, standard, strength)
+    hidden, hidden_bias, last, last_bias = fit_network(of, standard, settings)
+    return FakeHead(
+        mean=standard.mean,
+        deviation=standard.deviation,
+        linear=linear * share,
+        linear_bias=linear_bias * share,
+        hidden=hidden.astype(np.float16).astype(np.float32),
+        hidden_bias=hidden_bias,
+        last=last * (1 - share),
+        last_bias=last_bias * (1 - share),
+    )
 
 
 def fit_network(
@@ -228,13 +261,14 @@ def _fit_seed(
     )
     rate = settings.learning_rate
     descent = torch.optim.AdamW(network.parameters(), rate, weight_decay=settings.weight_decay)
-    batches = len(x) // settings.batch
+    batch = min(settings.batch, len(x))
+    batches = len(x) // batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         descent, rate, total_steps=settings.epochs * batches + 1, pct_start=0.1
     )
     for _ in range(settings.epochs):
         order = torch.randperm(len(x), generator=order_of)
-        for chosen in order[: batches * settings.batch].split(settings.batch):
+        for chosen in order[: batches * batch].split(batch):
             descent.zero_grad()
             logits = network(x[chosen])[:, 0]
             each = F.binary_cross_entropy_with_logits(logits, y[chosen], reduction="none")
