@@ -99,6 +99,7 @@ def test_a_threshold_leaves_nothing_unsure() -> None:
         Detector(model, treshold=0.5)
 
 
+@pytest.mark.slow
 def test_the_toy_is_told_apart(toy: Toy, toy_model: Path) -> None:
     detector = Detector(toy_model, threshold=0.5)
     rows = [row for row in toy.rows if row.split == "test"]

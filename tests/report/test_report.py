@@ -175,7 +175,8 @@ def test_a_report_tells_the_model_s_figures_and_what_faces_may_say() -> None:
                 "test": (
                     Figure(
                         slice="overall", real=40, fake=60, auc=(0.987, 0.9, 1), fpr=None, fnr=None,
-                        accuracy=(0.912, 0.85, 0.95),
+                        accuracy=(0.912, 0.85, 0.95), accused=(0.03, 0, 0.1),
+                        found=(0.7, 0.6, 0.8), answered=(0.75, 0.7, 0.8), wrong=(0.05, 0.02, 0.1),
                     ),
                 ),
                 "unseen": Unseen(
@@ -188,7 +189,8 @@ def test_a_report_tells_the_model_s_figures_and_what_faces_may_say() -> None:
     html = render(gather(PORTRAIT, Detector(Known(), faces=True)))
     checked(html)
     for told in (
-        "91.2% right calls where an answer is forced (85.0% to 95.0%), AUC 0.987, on 100 pictures",
+        "Of 100 photographs 3 are called fake; of 100 fakes 70 are called fake; 25 of 100 pictures "
+        "get no answer, and of 100 answers 5 are wrong. AUC 0.987, on 100 pictures",
         "On generators never met",
         "25% of its answers, real or fake, were wrong (20% to 30%)",
         "on 30 photos and 50 fakes by 3 generators",
