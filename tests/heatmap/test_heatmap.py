@@ -102,9 +102,14 @@ def test_the_map_adds_up_to_the_logit(shipped: Model, head: str) -> None:
         assert named.logit == pytest.approx(logits["vehicles"], abs=1e-4)
 
 
-def test_the_bias_is_of_the_head_and_not_of_the_picture(shipped: Model) -> None:
-    biases = [explain(Detector(shipped), photo(w, 240, w)).bias for w in (240, 700)]
-    assert biases[0] == pytest.approx(biases[1], abs=1e-4)
+@pytest.mark.parametrize(("head", "bias"), [("fake", -8), ("category", 0)])
+def test_the_bias_of_a_linear_head_is_its_own_and_not_the_picture_s(
+    detector: Detector, head: str, bias: float
+) -> None:
+    for width in (240, 700):
+        found = explain(detector, photo(width, 240, width), head=head)  # type: ignore[arg-type]
+        assert found.bias == pytest.approx(bias, abs=1e-4)
+        assert found.map().mean(dtype=float) + bias == pytest.approx(found.logit, abs=1e-4)
 
 
 def test_a_picture_is_looked_at_once_for_map_and_verdict() -> None:
