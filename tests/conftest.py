@@ -1,4 +1,4 @@
-"""A tiny trained model that several tests share."""
+"""Models that several tests share: a tiny trained one, and the one that ships with unmask."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from pathlib import Path
 import pytest
 
 from toys import TOY_SETTINGS, Toy, make_toy
+from unmask.model.model import Model
+from unmask.model.open import open_model
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Model:
+    """Return the shipped model, for tests of what it answers; opened once."""
+    return open_model()
 
 
 @pytest.fixture(scope="session")

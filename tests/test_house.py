@@ -9,6 +9,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "unmask"
@@ -37,9 +38,10 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield inside.parts[0].removesuffix(".py"), path
 
 
-def imports(path: Path) -> set[tuple[str, ...]]:
+@cache
+def imports(path: Path) -> frozenset[tuple[str, ...]]:
     """Return the modules of unmask that a module imports, as parts of their names after unmask."""
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -49,7 +51,7 @@ def imports(path: Path) -> set[tuple[str, ...]]:
             module = node.module or ""
             names = [f"{module}.{alias.name}" for alias in node.names]
         found |= {tuple(name.split(".")[1:]) for name in names if name.startswith("unmask.")}
-    return found
+    return frozenset(found)
 
 
 def test_every_package_has_its_place() -> None:

@@ -12,18 +12,21 @@ from typer.testing import CliRunner
 
 from unmask import Detector
 from unmask.cli import app
+from unmask.model.model import Model
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = sorted((ROOT / "examples").glob("*.jpg"))
+# A face that has a say over ``real``, one that has none, and a picture between the cuts.
+EXAMPLES = {
+    ROOT / "examples" / "real-face-ffhq-256.jpg": "real",
+    ROOT / "examples" / "fake-face-stylegan2.jpg": "fake",
+    ROOT / "examples" / "real-vehicle-cars.jpg": "unsure",
+}
 _CASES = ROOT.parent / "shared" / "cases"
 CASES = [
     _CASES / name
     for name in (
-        "14-tool-words/png-prompt.png",
-        "15-source-type/qcode.jpg",
         "16-prompts/uc-cn-le.jpg",
         "11-heic-primary/primary-is-second-real.heic",
-        "26-thumbnail/night-sky.jpg",
     )
 ]
 PICTURES = [*EXAMPLES, *(path for path in CASES if path.exists())]
@@ -36,8 +39,8 @@ def chosen(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector(faces=True)
+def detector(shipped: Model) -> Detector:
+    return Detector(shipped, faces=True)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +50,18 @@ def expected() -> Answers:
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
     assert [row["path"] for row in rows] == list(map(str, PICTURES))
-    return {row["path"]: chosen(row) for row in rows}
+    found = {row["path"]: chosen(row) for row in rows}
+    assert {path: found[str(path)]["verdict"] for path in EXAMPLES} == EXAMPLES
+    return found
 
 
 def test_python_answers_alike(detector: Detector, expected: Answers) -> None:
-    for path in PICTURES:
-        for given in (path, path.read_bytes()):
-            assert chosen(detector.detect(given).to_json()) == expected[str(path)]
+    for path in list(EXAMPLES)[:2]:
+        assert chosen(detector.detect(path).to_json()) == expected[str(path)]
     many = detector.detect_many(PICTURES)
-    batch = detector.detect_batch(PICTURES)
-    for found in (many, batch):
-        assert {one.path: chosen(one.to_json()) for one in found} == expected
+    assert {one.path: chosen(one.to_json()) for one in many} == expected
+    batch = detector.detect_batch([path.read_bytes() for path in PICTURES])
+    assert [chosen(one.to_json()) for one in batch] == [expected[str(path)] for path in PICTURES]
 
 
 def test_explain_answers_alike(expected: Answers, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import unmask
 from pictures import encode, picture
+from tiny import shared_tiny_model
 from unmask import (
     Detector,
     Finding,
@@ -41,7 +42,7 @@ def test_every_kind_of_picture_gets_the_same_answer(tmp_path: Path) -> None:
     data = encode(image, "PNG")
     path = tmp_path / "a.png"
     path.write_bytes(data)
-    detector = Detector()
+    detector = Detector(shared_tiny_model())
     with path.open("rb") as file, Image.open(path) as opened:
         given = [
             path, str(path), data, bytearray(data), memoryview(data), file, io.BytesIO(data),
@@ -55,13 +56,13 @@ def test_every_kind_of_picture_gets_the_same_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [None, 3, io.StringIO("text"), object()])
 def test_what_is_no_picture_is_one_sentence(wrong: object) -> None:
     with pytest.raises(TypeError, match=r"^A (picture is|file must)[^.\n]*\.$"):
-        Detector().detect(wrong)  # type: ignore[arg-type]
+        Detector(shared_tiny_model()).detect(wrong)  # type: ignore[arg-type]
 
 
 def test_one_picture_is_no_list_of_them() -> None:
     for wrong in ("a.jpg", Path("a.jpg"), b"data", 3):
         with pytest.raises(TypeError, match="takes a list of pictures"):
-            Detector().detect_many(wrong)  # type: ignore[arg-type]
+            Detector(shared_tiny_model()).detect_many(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("public", PUBLIC, ids=lambda one: one.__name__)
@@ -82,4 +83,5 @@ def test_the_example_of_each_name_runs(
         (tmp_path / "clip.mp4").write_bytes(clip(frames(10)))
     (tmp_path / "photo.jpg").write_bytes(PORTRAIT.read_bytes())
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("unmask.model.open.SHIPPED", shared_tiny_model())
     exec(compile(code, "example", "exec"), {})  # noqa: S102

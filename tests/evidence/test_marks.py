@@ -11,6 +11,7 @@ from marking import watermarked, with_colour_bar, with_hidden_text, with_sparkle
 from PIL import Image
 
 from pictures import encode, picture
+from tiny import shared_tiny_model
 from unmask import Detector
 from unmask.evidence.inspect import inspect_bytes
 from unmask.evidence.visible_marks import has_colour_bar, match_sparkle, read_visible_marks
@@ -79,7 +80,7 @@ def test_a_watermark_is_looked_for_in_bounded_time() -> None:
 
 def test_the_detector_heeds_a_watermark_in_the_pixels_it_judges() -> None:
     data = encode(Image.fromarray(watermarked(photo(), 0)), "PNG")
-    verdict = Detector().detect(data)
+    verdict = Detector(shared_tiny_model()).detect(data)
     assert "watermark.open" in [one.name for one in verdict.evidence]
     assert verdict.verdict != "real"
     assert "watermark.open" not in [one.name for one in inspect_bytes(data)]

@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from fuzzing import PARSERS, cases
 from pictures import encode, picture
 from signing import AI, AI_PART, CAMERA, SIGNER, identity, manifest, sign
+from tiny import shared_tiny_model
 from unmask import Detector, Finding
 from unmask.evidence.exif import read_exif
 from unmask.evidence.finding import clean
@@ -435,7 +436,8 @@ def test_fields_come_out_printable_and_short() -> None:
 
 
 def test_the_detector_keeps_pixels_and_metadata_apart(tmp_path: object) -> None:
-    detector, blind = Detector(), Detector(provenance=False)
+    model = shared_tiny_model()
+    detector, blind = Detector(model), Detector(model, provenance=False)
     data = png(parameters=SETTINGS)
     seen, unseen = detector.detect(data), blind.detect(data)
     assert seen.p_fake == unseen.p_fake

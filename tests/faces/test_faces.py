@@ -9,9 +9,11 @@ import numpy as np
 from PIL import Image
 
 from pictures import picture
+from tiny import shared_tiny_model
 from unmask import Detector
 from unmask.faces.crop import crop_face
 from unmask.faces.finder import SIDE, FaceFinder
+from unmask.model.open import open_model
 from unmask.picture.decode import decode, read_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +67,7 @@ def test_many_faces_are_all_found_once() -> None:
 
 def test_tiny_faces_are_reported_and_not_judged() -> None:
     pixels = sheet(60, 5, 5)
-    verdict = Detector(faces=True).detect(pixels)
+    verdict = Detector(shared_tiny_model(), faces=True).detect(pixels)
     assert verdict.faces
     assert all(face.p_fake is None for face in verdict.faces)
     assert crop_face(pixels, (0, 0, 20, 20)) is None
@@ -89,10 +91,10 @@ def test_boxes_stay_within_the_picture_and_crops_too() -> None:
 
 
 def test_faces_are_reported_beside_an_unchanged_verdict() -> None:
-    path = PORTRAITS[0]
-    plain, faced = Detector().detect(path), Detector(faces=True).detect(path)
+    path, model = PORTRAITS[0], open_model(shared_tiny_model())
+    plain, faced = Detector(model).detect(path), Detector(model, faces=True).detect(path)
     assert plain.faces is None
-    assert plain.p_fake == faced.p_fake
+    assert (plain.verdict, plain.p_fake) == (faced.verdict, faced.p_fake)
     assert faced.faces is not None
     (face,) = faced.faces
     assert face.p_fake is not None

@@ -15,11 +15,13 @@ from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
 from pictures import encode, picture
+from tiny import shared_tiny_model
 from toy_models import RoughIsFake
 from unmask import Detector, ModelError, PictureError
 from unmask.cli import app
 from unmask.heatmap import Explanation, explain
 from unmask.heatmap.spread import Spread
+from unmask.model.model import Model
 from unmask.picture.views import Box, ViewPlan, make_views, plan_views
 
 SHAPES = [(300, 260), (448, 448), (140, 100), (9, 400), (400, 9), (500, 1300), (120, 1921)]
@@ -27,7 +29,7 @@ SHAPES = [(300, 260), (448, 448), (140, 100), (9, 400), (400, 9), (500, 1300), (
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector()
+    return Detector(shared_tiny_model())
 
 
 def photo(width: int = 320, height: int = 260, seed: int = 0) -> Image.Image:
@@ -81,8 +83,8 @@ def test_a_map_keeps_the_weight_and_the_place_of_every_cell(size: tuple[int, int
 
 
 @pytest.mark.parametrize("head", ["fake", "category"])
-def test_the_map_adds_up_to_the_logit(detector: Detector, head: str) -> None:
-    image = photo()
+def test_the_map_adds_up_to_the_logit(shipped: Model, head: str) -> None:
+    detector, image = Detector(shipped), photo()
     found = explain(detector, image, head=head)  # type: ignore[arg-type]
     heat = found.map()
     assert heat.shape == (260, 320)
@@ -100,13 +102,18 @@ def test_the_map_adds_up_to_the_logit(detector: Detector, head: str) -> None:
         assert named.logit == pytest.approx(logits["vehicles"], abs=1e-4)
 
 
-def test_the_bias_is_of_the_head_and_not_of_the_picture(detector: Detector) -> None:
-    biases = [explain(detector, photo(w, 240, w)).bias for w in (240, 700)]
-    assert biases[0] == pytest.approx(biases[1], abs=1e-4)
+@pytest.mark.parametrize(("head", "bias"), [("fake", -8), ("category", 0)])
+def test_the_bias_of_a_linear_head_is_its_own_and_not_the_picture_s(
+    detector: Detector, head: str, bias: float
+) -> None:
+    for width in (240, 700):
+        found = explain(detector, photo(width, 240, width), head=head)  # type: ignore[arg-type]
+        assert found.bias == pytest.approx(bias, abs=1e-4)
+        assert found.map().mean(dtype=float) + bias == pytest.approx(found.logit, abs=1e-4)
 
 
 def test_a_picture_is_looked_at_once_for_map_and_verdict() -> None:
-    detector = Detector()
+    detector = Detector(shared_tiny_model())
     asked = []
     answer = detector.model.answer
     detector.model.answer = lambda *args, **more: asked.append(1) or answer(*args, **more)  # type: ignore[method-assign]
@@ -114,7 +121,7 @@ def test_a_picture_is_looked_at_once_for_map_and_verdict() -> None:
     explain(detector, examined)
     said = examined.verdict
     assert len(asked) == 1
-    assert said.p_fake == Detector().detect(photo()).p_fake
+    assert said.p_fake == Detector(shared_tiny_model()).detect(photo()).p_fake
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -236,7 +243,11 @@ def test_wrong_choices_and_bad_pictures_are_sentences(detector: Detector) -> Non
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["explain", *map(str, arguments)])
+    """Run the command, with a tiny model unless it is given another."""
+    given = [*map(str, arguments)]
+    if "--model" not in given:
+        given += ["--model", str(shared_tiny_model())]
+    return CliRunner().invoke(app, ["explain", *given])
 
 
 def test_a_folder_of_pictures_makes_a_folder_of_maps(tmp_path: Path) -> None:
@@ -302,7 +313,8 @@ def test_the_verdict_is_that_of_the_whole_file(tmp_path: Path) -> None:
     info.add_text("parameters", "a castle\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1")
     path = tmp_path / "a.png"
     path.write_bytes(encode(photo(), "PNG", pnginfo=info))
-    detected = CliRunner().invoke(app, ["detect", str(path), "--json"])
+    model = str(shared_tiny_model())
+    detected = CliRunner().invoke(app, ["detect", str(path), "--json", "--model", model])
     explained = run(path, "--out", tmp_path / "out", "--jsonl")
     (one,), other = json.loads(detected.output), json.loads(explained.output)
     assert one["decided_by"] == "metadata"

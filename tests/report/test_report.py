@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from clips import clip, covered, frames, sound, webp
 from pictures import encode, picture
-from toy_models import BrightIsFake
+from tiny import shared_tiny_model
+from toy_models import CARD, BrightIsFake
 from unmask import Detector, PictureError
 from unmask.cli import app
+from unmask.model.card import Band, Figure, TrainingData, Unseen
 from unmask.picture.kind import is_picture
 from unmask.picture.peek import is_animated, read_head
 from unmask.report.gather import gather
@@ -27,7 +29,7 @@ PORTRAIT = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(faces=True)
+    return Detector(shared_tiny_model(), faces=True)
 
 
 class Tags(HTMLParser):
@@ -89,7 +91,6 @@ def test_a_video_s_report_has_its_timeline(detector: Detector, tmp_path: Path) -
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip(frames(20)))
     html = render(gather(path, detector))
-    assert "On generators never met" in html
     checked(html)
     assert "Timeline" in html
     assert "Where it looks most fake" in html
@@ -144,7 +145,7 @@ def test_a_picture_is_read_and_judged_once(tmp_path: Path, monkeypatch: pytest.M
     reads = []
     read = examined.read_bytes
     monkeypatch.setattr(examined, "read_bytes", lambda *given: reads.append(1) or read(*given))
-    detector = Detector(faces=True)
+    detector = Detector(shared_tiny_model(), faces=True)
     answers = []
     answer = detector.model.answer
 
@@ -164,31 +165,77 @@ def test_a_model_without_maps_has_its_heatmap_too() -> None:
     assert sum(tag == "img" for tag, _ in checked(html).seen) == 2
 
 
-def test_a_threshold_is_heeded_and_named(tmp_path: Path) -> None:
-    html = render(gather(PORTRAIT, Detector(threshold=0.9771)))
-    assert "From 0.9771 on pixels are called fake." in html
+def test_a_report_tells_the_model_s_figures_and_what_faces_may_say() -> None:
+    class Known(BrightIsFake):
+        card = CARD.model_copy(
+            update={
+                "face_cut": 0.4,
+                "bands": (Band(real_below=0.3, fake_from=0.7, most_wrong=0.05),),
+                "training_data": (TrainingData(source="a shoebox", pictures=7, licence="none"),),
+                "test": (
+                    Figure(
+                        slice="overall", real=40, fake=60, auc=(0.987, 0.9, 1), fpr=None, fnr=None,
+                        accuracy=(0.912, 0.85, 0.95), accused=(0.03, 0, 0.1),
+                        found=(0.7, 0.6, 0.8), answered=(0.75, 0.7, 0.8), wrong=(0.05, 0.02, 0.1),
+                    ),
+                ),
+                "unseen": Unseen(
+                    generators=3, real=30, fake=50, auc=(0.81, 0.7, 0.9), fpr=(0, 0, 0),
+                    fnr=(0, 0, 0), answered=(1, 1, 1), wrong=(0.25, 0.2, 0.3),
+                ),
+            }
+        )  # fmt: skip
+
+    html = render(gather(PORTRAIT, Detector(Known(), faces=True)))
+    checked(html)
+    for told in (
+        "Of 100 photographs 3 are called fake; of 100 fakes 70 are called fake; 25 of 100 pictures "
+        "get no answer, and of 100 answers 5 are wrong. AUC 0.987, on 100 pictures",
+        "On generators never met",
+        "25% of its answers, real or fake, were wrong (20% to 30%)",
+        "on 30 photos and 50 fakes by 3 generators",
+        "At most 5% of its answers",
+        "a shoebox (7)",
+        "but is never real over a face that looks made",
+    ):
+        assert told in html
+    html = render(gather(PORTRAIT, Detector(BrightIsFake(), faces=True)))
+    assert "and does not depend on these numbers" in html
+    assert "On generators never met" not in html
+
+
+def test_a_threshold_is_heeded_and_named(detector: Detector) -> None:
+    p_fake = detector.detect(PORTRAIT).p_fake
+    assert p_fake is not None
+    html = render(gather(PORTRAIT, Detector(detector.model, threshold=p_fake)))
+    assert f"From {p_fake:.4f} on pixels are called fake." in html
     assert "Made or altered by AI" in html
-    html = render(gather(PORTRAIT, Detector(threshold=0.9772)))
+    html = render(gather(PORTRAIT, Detector(detector.model, threshold=p_fake + 1e-4)))
     assert "No sign of AI was found" in html
 
 
 def test_the_command(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(out)])
+    model = ["--model", str(shared_tiny_model())]
+    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(out), *model])
     assert done.exit_code == 0, done.output
     assert out.read_text().startswith("<!doctype html>")
-    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", str(tmp_path / "a" / "b")])
+    deep = str(tmp_path / "a" / "b")
+    done = CliRunner().invoke(app, ["report", str(PORTRAIT), "--out", deep, *model])
     assert done.exit_code == 2
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(PORTRAIT.read_bytes())
-    done = CliRunner().invoke(app, ["report", str(copy), "--out", str(copy)])
+    done = CliRunner().invoke(app, ["report", str(copy), "--out", str(copy), *model])
     assert (done.exit_code, "would overwrite an input" in done.output) == (2, True)
     assert copy.read_bytes() == PORTRAIT.read_bytes()
-    done = CliRunner().invoke(
-        app, ["report", str(copy), "--out", str(out), "--threshold", "0.9772", "--no-faces"]
-    )
-    assert "real, p(fake) 0.9771" in done.output
+    p_fake = Detector(shared_tiny_model()).detect(copy).p_fake
+    assert p_fake is not None
+    options = ["--threshold", f"{p_fake + 1e-4:.4f}", "--no-faces", *model]
+    done = CliRunner().invoke(app, ["report", str(copy), "--out", str(out), *options])
+    assert f"real, p(fake) {p_fake:.4f}" in done.output
     for bad in (tmp_path / "none.jpg", tmp_path):
-        done = CliRunner().invoke(app, ["report", str(bad), "--out", str(tmp_path / "x.html")])
+        done = CliRunner().invoke(
+            app, ["report", str(bad), "--out", str(tmp_path / "x.html"), *model]
+        )
         assert done.exit_code == 2
         assert not (tmp_path / "x.html").exists()

@@ -110,6 +110,22 @@ def test_nothing_is_real_over_a_face_that_looks_made() -> None:
     assert decide(card(), output(0.05), made).call == "real"
 
 
+@pytest.mark.parametrize("shown", [None, "none", "platt"])
+@pytest.mark.parametrize("prior", [None, 0.05])
+def test_a_face_has_the_same_say_on_every_scale(shown: Any, prior: float | None) -> None:
+    of = card(
+        calibration=Platt(slope=2.0, offset=-0.5),
+        alternatives={"platt": Platt(slope=0.4, offset=1.0)},
+        face_cut=0.3,
+    )
+    for face, call in ((-0.3, "real"), (0.5, "unsure")):
+        logit = face + (0 if prior is None else 1.5)  # The rarer fakes are, the surer it must be.
+        settings = ReadingSettings(calibration=shown, prior=prior)
+        p_fake = float(Scale.of(of, settings).p_fake(logit))
+        decision = decide(of, output(0.05), LARGE._replace(face_p_fakes=(p_fake,)), (), settings)
+        assert decision.call == call
+
+
 @pytest.mark.parametrize(
     ("p_fake", "evidence", "threshold", "call", "by"),
     [

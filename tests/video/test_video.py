@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -17,9 +18,11 @@ from clips import clip, covered, frames, sound, turned, webp
 from fuzzing import mutate
 from pictures import encode, picture
 from signing import AI, manifest, sign
+from tiny import shared_tiny_model
 from toy_models import CARD, BrightIsFake, LeftIsFake
 from unmask import Detector, PictureError
 from unmask.cli import app
+from unmask.model.calibration import Platt
 from unmask.picture.decode import Limits
 from unmask.video.detector import VideoDetector
 from unmask.video.frames import VideoLimits
@@ -36,7 +39,7 @@ PORTRAIT = Path(__file__).parents[2] / "examples" / "fake-face-stylegan2.jpg"
 
 @pytest.fixture(scope="module")
 def detector() -> VideoDetector:
-    return VideoDetector()
+    return VideoDetector(Detector(shared_tiny_model()))
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov", "webm", "mkv", "gif", "apng", "avi", "webp"])
@@ -317,8 +320,17 @@ def test_all_of_the_detector_s_settings_are_heeded() -> None:
 
 
 def test_a_calibration_changes_what_is_shown_and_no_verdict() -> None:
-    data = clip(frames(20, seed=3))
-    own, raw = (VideoDetector(Detector(calibration=name)).detect(data) for name in (None, "none"))  # type: ignore[arg-type]
+    class Calibrated(BrightIsFake):
+        card = CARD.model_copy(update={"calibration": Platt(slope=0.5, offset=0.3)})
+
+    # Its second half is bright, and its first is not.
+    dark = np.random.default_rng(0).integers(0, 90, (64, 96, 3), dtype=np.uint8)
+    data = clip([dark] * 10 + [dark + np.uint8(160)] * 10)
+    own, raw = (
+        VideoDetector(Detector(Calibrated(), calibration=name)).detect(data)
+        for name in (None, "none")
+    )
+    assert own.segments
     assert own.verdict == raw.verdict
     assert own.p_fake != raw.p_fake
     assert [(one.start, one.end) for one in own.segments] == [
@@ -331,7 +343,8 @@ def test_faces_are_followed_where_they_are_looked_for() -> None:
         face = np.asarray(image.convert("RGB").resize((240, 240)))
     data = clip([face] * 8)
     with_faces, without = (
-        VideoDetector(Detector(faces=faces)).detect(data) for faces in (True, False)
+        VideoDetector(Detector(shared_tiny_model(), faces=faces)).detect(data)
+        for faces in (True, False)
     )
     (track,) = with_faces.tracks
     assert len(track.times) == with_faces.frames_judged
@@ -393,14 +406,20 @@ def test_a_signed_video_decides_and_a_prompt_tips(detector: VideoDetector, tmp_p
 def test_a_video_among_pictures_is_told_apart() -> None:
     for suffix in ("mp4", "webm"):
         with pytest.raises(PictureError, match="unmask video"):
-            Detector().detect(clip(frames(2), suffix))
+            Detector(shared_tiny_model()).detect(clip(frames(2), suffix))
+
+
+def run(*arguments: object, command: str = "video") -> Result:
+    """Run a command with a tiny model."""
+    model = ["--model", str(shared_tiny_model())]
+    return CliRunner().invoke(app, [command, *map(str, arguments), *model])
 
 
 def test_the_command_writes_timeline_plot_and_moments(tmp_path: Path) -> None:
     path = tmp_path / "clip.webm"
     path.write_bytes(clip(frames(30), "webm"))
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["video", str(path), "--out", str(out), "--no-faces"])
+    done = run(path, "--out", out, "--no-faces")
     assert done.exit_code == 0, done.output
     assert "p(fake)" in done.output
     names = {one.name for one in out.iterdir()}
@@ -409,10 +428,10 @@ def test_the_command_writes_timeline_plot_and_moments(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == json.loads((out / "timeline.json").read_text())["frames_judged"]
     assert (out / "timeline.png").read_bytes().startswith(b"\x89PNG")
-    done = CliRunner().invoke(app, ["video", str(path), "--out", str(path)])
+    done = run(path, "--out", path)
     assert (done.exit_code, "would overwrite an input" in done.output) == (2, True)
     options = ["--calibration", "none", "--device", "cpu", "--no-provenance", "--tta", "--json"]
-    done = CliRunner().invoke(app, ["video", str(path), "--no-faces", *options])
+    done = run(path, "--no-faces", *options)
     assert done.exit_code == 0, done.output
     assert (
         json.loads(done.output)["p_fake"]
@@ -424,16 +443,15 @@ def test_bad_videos_cost_a_line_each(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.mp4", tmp_path / "bad.mp4"
     good.write_bytes(clip(frames(10)))
     bad.write_bytes(b"")
-    arguments = ["video", str(bad), str(good), str(tmp_path / "none.mp4"), "--json", "--no-faces"]
-    done = CliRunner().invoke(app, arguments)
+    done = run(bad, good, tmp_path / "none.mp4", "--json", "--no-faces")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.exit_code == 1
     assert [bool(row["error"]) for row in rows] == [True, False, True]
     assert CliRunner().invoke(app, ["video"]).exit_code == 2
     out = ["--out", str(good / "out"), "--no-faces"]
-    assert CliRunner().invoke(app, ["video", str(good), *out]).exit_code == 2
+    assert run(good, *out).exit_code == 2
     out = ["--out", str(tmp_path / "out"), "--no-faces"]
-    assert CliRunner().invoke(app, ["video", str(good), str(good), *out]).exit_code == 0
+    assert run(good, good, *out).exit_code == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
@@ -444,9 +462,9 @@ def test_the_benchmark_of_a_list(tmp_path: Path) -> None:
         lines.append(f"{number}.mp4,{label}")
     table = tmp_path / "list.csv"
     table.write_text("\n".join([*lines, "none.mp4,fake"]))
-    done = CliRunner().invoke(app, ["evaluate-videos", str(table), "--no-faces"])
+    done = run(table, "--no-faces", command="evaluate-videos")
     figures = json.loads(done.stdout)
     assert (figures["videos"], figures["unreadable"], figures["fake"]) == (4, 1, 2)
     assert 0 <= figures["auc"][0] <= 1
     table.write_text("path,label\nx.mp4,perhaps")
-    assert CliRunner().invoke(app, ["evaluate-videos", str(table)]).exit_code == 2
+    assert run(table, command="evaluate-videos").exit_code == 2

@@ -36,8 +36,9 @@ class Explanation:
         target: What is explained: ``fake`` or the name of a category.
         method: How.
         logit: The pooled logit of the target.
-        bias: What the head says where there is no evidence; 0 for methods other than ``cam``,
-            whose maps do not add up to the logit.
+        bias: The rest of the logit, which comes from no place: of a linear head what it says where
+            there is no evidence, of the shipped model what its class token says as well; 0 for
+            methods other than ``cam``, whose maps do not add up to the logit.
         cells: The map of each view, shape (views, rows, columns); with ``occlusion`` one of the
             whole picture, of by how much the logit falls where a part is hidden.
         boxes: Where each map lies in the picture.

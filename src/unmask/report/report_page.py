@@ -119,7 +119,7 @@ def _picture(report: Report, found: Verdict) -> Iterator[str]:
         )
     if found.faces is not None:
         yield "<h2>Faces</h2>"
-        yield from _faces(found.faces)
+        yield from _faces(found.faces, has_say=report.scale.face_cut is not None)
 
 
 def _box(place: int, face: FaceVerdict, report: Report) -> str:
@@ -132,13 +132,18 @@ def _box(place: int, face: FaceVerdict, report: Report) -> str:
     )
 
 
-def _faces(faces: Sequence[FaceVerdict]) -> Iterator[str]:
+def _faces(faces: Sequence[FaceVerdict], *, has_say: bool) -> Iterator[str]:
     if not faces:
         yield "<p>No face was found.</p>"
         return
+    say = (
+        "but is never real over a face that looks made"
+        if has_say
+        else "and does not depend on these numbers"
+    )
     yield (
-        "<p>Each face was also judged by itself. The verdict above is that of the whole picture "
-        "and does not depend on these numbers.</p>"
+        "<p>Each face was also judged by itself. The verdict above is that of the whole picture, "
+        f"{say}.</p>"
     )
     rows = (
         (

@@ -165,13 +165,13 @@ class Scale:
     @property
     def shown_threshold(self) -> float:
         """`threshold` on the scale of p(fake), where that is not the card's own."""
-        own = self.card.calibration
-        shown = self.card.calibration_by(self.settings.calibration)
-        if self.forced or shown is own:
-            return self.threshold
-        odds = _prior_odds(self.card, self.settings)
-        logit = _logit_at(own, _at_odds(self.threshold, 1 / odds))
-        return float(_at_odds(shown(np.array(logit)), odds))
+        return self.threshold if self.forced else self._shown(self.threshold)
+
+    @property
+    def face_cut(self) -> float | None:
+        """The card's cut for faces on the scale of p(fake), on which faces are judged."""
+        cut = self.card.face_cut
+        return None if cut is None else self._shown(cut)
 
     def p_fake(self, logits: Logits | float) -> Probabilities:
         """Return p(fake) to four decimals, for pooled logits of any shape."""
@@ -204,6 +204,16 @@ class Scale:
         if judged >= band.fake_from:
             return "fake"
         return "real" if judged < band.real_below else "unsure"
+
+    def _shown(self, judged: float) -> float:
+        """Return a value of the card's own calibration on the one that is shown."""
+        own = self.card.calibration
+        shown = self.card.calibration_by(self.settings.calibration)
+        if shown is own:
+            return judged
+        odds = _prior_odds(self.card, self.settings)
+        logit = _logit_at(own, _at_odds(judged, 1 / odds))
+        return float(_at_odds(shown(np.array(logit)), odds))
 
     def _on(self, calibration: Calibration, logits: Logits | float) -> Probabilities:
         p_fake = calibration(np.asarray(logits))
@@ -265,14 +275,15 @@ def _call_pixels(
         return "unsure", "no photograph"
     call = scale.call(float(scale.judged(output.logit)))
     faces = facts.face_p_fakes
-    if call == "real" and not scale.forced and vetoes(card, faces):
+    if call == "real" and not scale.forced and _vetoes(scale, faces):
         return "unsure", "a face looks made"
     return call, "between the cuts" if call == "unsure" else None
 
 
-def vetoes(card: ModelCard, face_p_fakes: Sequence[float]) -> bool:
+def _vetoes(scale: Scale, face_p_fakes: Sequence[float]) -> bool:
     """Whether a picture's faces, judged by themselves, forbid to call it real."""
-    return card.face_cut is not None and any(p_fake >= card.face_cut for p_fake in face_p_fakes)
+    cut = scale.face_cut
+    return cut is not None and any(p_fake >= cut for p_fake in face_p_fakes)
 
 
 def weigh(
