@@ -335,6 +335,7 @@ def test_no_output_replaces_a_picture(tmp_path: Path) -> None:
 # PyTorch.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "vit_tiny_patch16_224"])
 def test_the_command_explains_a_run(backbone: str, tmp_path: Path) -> None:
     run_folder = make_run(tmp_path / "run", backbone, "none", "views.size=224")
