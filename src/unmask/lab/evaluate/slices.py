@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.lab.data.manifest import Row
+from unmask.lab.data.manifest import CAMERA, Row
 from unmask.lab.evaluate.bootstrap import Interval, Weights, members, resample, share_interval
 from unmask.lab.evaluate.file_bands import FileBands, quality_order, size_order
 from unmask.lab.evaluate.metrics import measure_intervals, share
@@ -198,7 +198,7 @@ def _by_facet(kind: SliceKind, rows: Sequence[Row], is_fake: Mask) -> Iterator[S
         values = [value.split(" ")[0] for value in values]
     names = np.array(values)
     for name, count in zip(*np.unique(names, return_counts=True), strict=True):
-        if name and count >= LEAST_IN_FACET:
+        if name not in ("", CAMERA) and count >= LEAST_IN_FACET:
             mask = names == name
             labels = set(is_fake[mask].tolist())
             alone = len(labels) == 1

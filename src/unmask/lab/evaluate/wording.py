@@ -33,7 +33,7 @@ KINDS: dict[SliceKind, tuple[str, str]] = {
         "As the quantisation tables of the file tell it; many files were saved more than once, and "
         "this is the last time.",
     ),
-    "family": ("By family of generators", "Photographs are of the family ``camera``."),
+    "family": ("By family of generators", "Each against all photographs."),
     "kind": ("By kind", "How a fake was made, or what sort of photograph a real picture is."),
     "subject": ("By subject", "As their publishers or a look told."),
     "camera maker": ("By maker of the camera", "Where the photograph's metadata named it."),
