@@ -22,9 +22,9 @@ from scanning import (
     poison,
     read_rows,
     run_scan,
-    tiny_model,
     write_pictures,
 )
+from tiny import shared_tiny_model
 from unmask.detector.detector import Detector
 from unmask.scan.coordinator import LedgerCoordinator
 from unmask.scan.ledger import Ledger
@@ -32,8 +32,8 @@ from unmask.scan.rows import ROWS
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny"))
+def tiny() -> Path:
+    return shared_tiny_model()
 
 
 def test_rows_say_what_detect_says_and_bad_files_cost_a_row(tiny: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from scanning import tiny_model
+from tiny import shared_tiny_model
 from unmask.cli import app
 from unmask.logs import JsonLines, log_to, uvicorn_config
 from unmask.scan.ledger import Ledger
@@ -114,7 +114,7 @@ def test_a_summary_counts_errors_by_kind_and_each_content_once(tmp_path: Path) -
 
 
 def test_the_local_engine_needs_neither_ray_nor_pytorch(tmp_path: Path) -> None:
-    model = tiny_model(tmp_path)
+    model = shared_tiny_model()
     code = (
         "import sys; from unmask.scan import driver, local_engine, monitor, sources, summary_page;"
         "from unmask.scan.unit_scorer import UnitScorer;"

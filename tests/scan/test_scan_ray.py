@@ -21,9 +21,9 @@ from scanning import (
     poison,
     read_rows,
     run_scan,
-    tiny_model,
     write_pictures,
 )
+from tiny import shared_tiny_model
 from unmask.detector.settings import DetectorSettings
 from unmask.scan.driver import ScanDriver, scan_folder
 from unmask.scan.plan import Plan
@@ -46,10 +46,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ray.shutdown()
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_local_engine_when_actors_die(cluster: str, tmp_path: Path) -> None:
     from unmask.scan.ray_engine import RayEngine
 
-    model, folder = tiny_model(tmp_path), tmp_path / "archive"
+    model, folder = shared_tiny_model(), tmp_path / "archive"
     write_pictures(folder, 330)
     shutil.copy(folder / "00001.jpg", folder / "00200-copy.jpg")
     (folder / "00040-text.jpg").write_text("not a picture")
@@ -95,10 +96,11 @@ def _comparable(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in kept}
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_followed_by_one_that_ends_the_scan(
     cluster: str, tmp_path: Path
 ) -> None:
-    model, folder, out = tiny_model(tmp_path), tmp_path / "archive", tmp_path / "out"
+    model, folder, out = shared_tiny_model(), tmp_path / "archive", tmp_path / "out"
     write_pictures(folder, 400)
     arguments = (
         folder, "--out", out, "--model", model, "--engine", "ray", "--address", cluster,
@@ -124,6 +126,8 @@ def test_a_killed_driver_is_followed_by_one_that_ends_the_scan(
 
 def test_no_cluster_is_one_sentence(tmp_path: Path) -> None:
     write_pictures(tmp_path, 1)
-    done = run_scan(tmp_path, "--out", tmp_path / "out", "--engine", "ray", "--address", "nowhere")
+    out, model = tmp_path / "out", shared_tiny_model()
+    ray = ("--engine", "ray", "--address", "nowhere")
+    done = run_scan(tmp_path, "--out", out, "--model", model, *ray)
     assert done.returncode == 2
     assert "There is no Ray cluster at nowhere" in done.stderr

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from pictures import encode, picture
-from scanning import by_name, command, read_rows, run_scan, tiny_model, write_pictures
+from scanning import by_name, command, read_rows, run_scan, write_pictures
+from tiny import shared_tiny_model
 from unmask.scan.ledger import Ledger
 from unmask.scan.reading_faults import TransientError, reading_fault
 
@@ -25,7 +26,7 @@ from unmask.scan.reading_faults import TransientError, reading_fault
 def test_a_stopped_scan_keeps_what_is_done_of_a_block(tmp_path: Path) -> None:
     folder, out = tmp_path / "archive", tmp_path / "out"
     write_pictures(folder, 489)
-    arguments = (folder, "--out", out, "--model", tiny_model(tmp_path), "--workers", 1)
+    arguments = (folder, "--out", out, "--model", shared_tiny_model(), "--workers", 1)
     driver = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not _kept(out):
@@ -117,7 +118,7 @@ def test_faults_of_the_network_are_named_and_passing_ones_tried_again(
     listed = tmp_path / "list.txt"
     listed.write_text("\n".join([*urls, refused, "http://nowhere.invalid/unknown.jpg"]))
     out = tmp_path / "out"
-    arguments = (listed, "--out", out, "--model", tiny_model(tmp_path), "--workers", 1)
+    arguments = (listed, "--out", out, "--model", shared_tiny_model(), "--workers", 1)
     done = run_scan(*arguments)
     assert done.returncode == 1, done.stderr
     first = by_name(read_rows(out))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scanning import by_name, read_rows, run_scan
+from tiny import shared_tiny_model
 from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
 from unmask.picture.decode import Limits
@@ -56,10 +57,11 @@ def test_a_scan_says_what_detect_says(options: list[str], tmp_path: Path) -> Non
     folder, out = tmp_path / "pictures", tmp_path / "out"
     shutil.copytree(EXAMPLES, folder)
     shutil.copy(folder / "real-face-ffhq.jpg", folder / "same-again.jpg")
-    done = run_scan(folder, "--out", out, "--workers", 1, *options)
+    chosen = ["--model", str(shared_tiny_model()), *options]
+    done = run_scan(folder, "--out", out, "--workers", 1, *chosen)
     assert done.returncode == 0, done.stderr
     detected = subprocess.run(
-        [sys.executable, "-m", "unmask", "detect", folder, "--json", *options],
+        [sys.executable, "-m", "unmask", "detect", folder, "--json", *chosen],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     verdicts = by_name(json.loads(detected.stdout))

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pictures import encode, picture
-from scanning import by_name, read_rows, run_scan, tiny_model, write_pictures
+from scanning import by_name, read_rows, run_scan, write_pictures
+from tiny import shared_tiny_model
 from unmask.picture.decode import DEFAULT_LIMITS
 from unmask.picture.errors import PictureError
 from unmask.scan.item_reader import ItemReader
@@ -200,7 +201,7 @@ def test_one_missing_source_of_several_is_one_row(tmp_path: Path, three: dict[st
     assert read_all(missing, tmp_path / "a.jpg") == expected
     with pytest.raises(ValueError, match="There is no such file or folder"):
         read_all(missing, tmp_path / "missing-too")
-    model, out = tiny_model(tmp_path), tmp_path / "out"
+    model, out = shared_tiny_model(), tmp_path / "out"
     done = run_scan(missing, tmp_path / "a.jpg", "--out", out, "--model", model, "--workers", 1)
     assert done.returncode == 1, done.stderr
     assert {row["path"]: row["error"] for row in read_rows(out)} == {
@@ -289,7 +290,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_scan_of_s3(bucket: str, tmp_path: Path) -> None:
     import fsspec
 
-    model = tiny_model(tmp_path)
+    model = shared_tiny_model()
     write_pictures(tmp_path / "pictures", 30)
     system, root = fsspec.core.url_to_fs(bucket)
     for file in (tmp_path / "pictures").iterdir():

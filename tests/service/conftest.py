@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from served import served_model
 from servers import Server, serving
 from unmask.model.open import open_model
 
@@ -20,7 +21,7 @@ Clients = Callable[..., TestClient]
 
 @pytest.fixture(scope="session", autouse=True)
 def one_model() -> Iterator[None]:
-    """Load the model once for all services of this process."""
+    """Load each model once for all services of this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unmask.service.app.open_model", cache(open_model))
         yield
@@ -42,7 +43,20 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     from unmask.service.app import create_app
     from unmask.service.settings import Settings
 
-    settings = Settings(data_dir=tmp_path_factory.mktemp("service"), decoders=1)
+    settings = Settings(
+        model=served_model(), data_dir=tmp_path_factory.mktemp("service"), decoders=1
+    )
+    with TestClient(create_app(settings), base_url=HOST) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shipped_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Return a client of a service with the shipped model, for what only that one answers."""
+    from unmask.service.app import create_app
+    from unmask.service.settings import Settings
+
+    settings = Settings(data_dir=tmp_path_factory.mktemp("shipped"), decoders=1)
     with TestClient(create_app(settings), base_url=HOST) as client:
         yield client
 
@@ -56,7 +70,8 @@ def client_with(tmp_path: Path) -> Iterator[Clients]:
     with ExitStack() as stack:
 
         def make(**settings: object) -> TestClient:
-            chosen = Settings(**{"data_dir": tmp_path / "data", "decoders": 1, **settings})
+            usual = {"model": served_model(), "data_dir": tmp_path / "data", "decoders": 1}
+            chosen = Settings(**{**usual, **settings})
             return stack.enter_context(TestClient(create_app(chosen), base_url=HOST))
 
         yield make

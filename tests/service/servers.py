@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from served import served_model
+
 BOUNDARY = "----unmask-test"
 
 
@@ -77,11 +79,17 @@ def form(*files: tuple[str, bytes]) -> bytes:
 
 @contextmanager
 def serving(folder: Path, *options: str, **settings: object) -> Iterator[Server]:
-    """Run ``unmask serve`` on a free port until the context ends."""
+    """Run ``unmask serve`` on a free port until the context ends, with a tiny model.
+
+    Args:
+        folder: Where the service keeps its data and its log.
+        options: Of the command.
+        settings: Of the environment; None as a ``model`` is the shipped one.
+    """
+    chosen = {"model": served_model(), "data_dir": folder / "data", **settings}
     environment = {
         **os.environ,
-        "UNMASK_DATA_DIR": str(folder / "data"),
-        **{f"UNMASK_{name.upper()}": str(value) for name, value in settings.items()},
+        **{f"UNMASK_{name.upper()}": str(one) for name, one in chosen.items() if one is not None},
     }
     log = folder / "server.log"
     with log.open("w") as errors:

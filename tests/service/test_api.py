@@ -20,11 +20,12 @@ from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
+from served import served_model
 from signing import AI, CAMERA, SIGNER, identity, manifest, sign
 from unmask import Detector
-from unmask.model.card import Band, ModelCard
+from unmask.lab.data.graphics import chart
+from unmask.model.card import ModelCard
 from unmask.model.onnx_model import OnnxModel
-from unmask.model.open import SHIPPED
 from unmask.service.http.bodies import BodyLimits
 from unmask.service.http.problems import KINDS, Problem
 from unmask.service.http.rates import Rates
@@ -69,7 +70,7 @@ def test_an_answer_has_everything(client: TestClient, picture_bytes: bytes) -> N
     assert answer["band"]["real_below"] < answer["band"]["fake_from"]
     assert answer["calibrated"] is True
     assert answer["views"][0]["kind"] == "whole"
-    own = Detector().model.card.calibration
+    own = Detector(served_model()).model.card.calibration
     assert own(answer["score"]) == pytest.approx(answer["p_fake"], abs=1e-4)
     assert answer["views"][0]["box"]["bottom"] == answer["height"]
     assert len(answer["model"]["sha256"]) == 64
@@ -79,7 +80,7 @@ def test_an_answer_has_everything(client: TestClient, picture_bytes: bytes) -> N
 
 def test_views_are_those_of_the_library(client: TestClient, picture_bytes: bytes) -> None:
     answer = ask(client, picture_bytes)
-    examined = Detector().examine(picture_bytes)
+    examined = Detector(served_model()).examine(picture_bytes)
     assert answer["score"] == pytest.approx(examined.output.logit, abs=1e-4)
     logits = [view["logit"] for view in answer["views"]]
     assert logits == pytest.approx(examined.output.view_logits.tolist(), abs=1e-4)
@@ -117,7 +118,7 @@ def telling() -> dict[str, bytes]:
 def test_what_a_file_says_counts_as_on_the_command_line(
     client: TestClient, telling: dict[str, bytes], kind: str
 ) -> None:
-    expected = Detector().detect(telling[kind]).to_json()
+    expected = Detector(served_model()).detect(telling[kind]).to_json()
     for origin in ("model", "store"):
         answer = ask(client, telling[kind])
         assert answer["from_store"] is (origin == "store")
@@ -202,7 +203,7 @@ def test_a_prior_and_a_promise_are_those_of_the_library(
     client: TestClient, picture_bytes: bytes
 ) -> None:
     answer = ask(client, picture_bytes, params={"prior": 0.02})
-    expected = Detector(prior=0.02).detect(picture_bytes)
+    expected = Detector(served_model(), prior=0.02).detect(picture_bytes)
     assert (answer["p_fake"], answer["verdict"]) == (expected.p_fake, expected.verdict)
     assert (answer["prior"], answer["promise"]) == (0.02, None)
     unkept = client.post(V1, files=files(picture_bytes), params={"promise": 0.321})
@@ -235,13 +236,29 @@ def test_pictures_that_cannot_be_judged_say_why(client: TestClient) -> None:
         assert texts()["verdict"]["reason"][reason] in page
 
 
+def test_the_shipped_model_judges_photographs_alone(
+    shipped_client: TestClient, examples: list[Path]
+) -> None:
+    drawn = ask(shipped_client, encode(chart(np.random.default_rng(0)).convert("RGB")))
+    assert (drawn["verdict"], drawn["reason"]) == ("unsure", "no photograph")
+    page = shipped_client.get(drawn["links"]["page"]).text
+    assert texts()["verdict"]["reason"]["no photograph"] in page
+    (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
+    shown = ask(shipped_client, path.read_bytes())
+    assert shown["reason"] != "no photograph"
+    assert shown["category"] == "human_faces"
+    assert shown["links"]["heatmap"]
+
+
 def test_faces_are_those_of_the_library(client_with: Clients, examples: list[Path]) -> None:
     (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
     client = client_with(faces=True)
     for calibration in (None, "none"):
         params = {"calibration": calibration} if calibration else {}
         answer = ask(client, path.read_bytes(), params=params)
-        expected = Detector(faces=True, calibration=calibration).detect(path).to_json()
+        expected = (
+            Detector(served_model(), faces=True, calibration=calibration).detect(path).to_json()
+        )
         assert answer["faces"] == expected["faces"]
         assert answer["faces"][0]["p_fake"] is not None
 
@@ -250,23 +267,27 @@ def test_no_picture_is_called_real_over_a_face_that_looks_made(
     client_with: Clients, examples: list[Path], tmp_path: Path
 ) -> None:
     (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
-    card = ModelCard.read(ModelCard.path_for(SHIPPED))
-    strict = shutil.copy(SHIPPED, tmp_path / "strict.onnx")
-    all_real = Band(real_below=1, fake_from=1)
-    changed = {"face_cut": 0.0001, "bands": (all_real,)}
+    card = ModelCard.read(ModelCard.path_for(served_model()))
+    strict = shutil.copy(served_model(), tmp_path / "strict.onnx")
+    changed = {"face_cut": 0.0001}
     card.model_copy(update=changed).write(ModelCard.path_for(tmp_path / "strict.onnx"))
-    answer = ask(client_with(model=strict), path.read_bytes())
+    client = client_with(model=strict)
+    # What looks made as a whole is real under such a prior, until a face is looked at.
+    for prior in (None, 0.1):
+        params = {} if prior is None else {"prior": prior}
+        answer = ask(client, path.read_bytes(), params=params)
+        verdict = Detector(strict, prior=prior).detect(path)
+        assert (answer["verdict"], answer["reason"]) == (verdict.verdict, verdict.reason)
+        assert answer["faces"] is None
     assert (answer["verdict"], answer["reason"]) == ("unsure", "a face looks made")
-    assert answer["faces"] is None
-    verdict = Detector(strict).detect(path)
-    assert (verdict.verdict, verdict.reason) == ("unsure", "a face looks made")
+    assert ask(client_with(), path.read_bytes(), params=params)["verdict"] == "real"
 
 
 def test_test_time_augmentation_is_that_of_the_library(
     client_with: Clients, picture_bytes: bytes
 ) -> None:
     answer = ask(client_with(tta=True), picture_bytes)
-    expected = Detector(tta=True).detect(picture_bytes)
+    expected = Detector(served_model(), tta=True).detect(picture_bytes)
     assert (answer["p_fake"], answer["verdict"]) == (expected.p_fake, expected.verdict)
     # Nothing says where those views lie.
     assert (answer["views"], answer["links"]["heatmap"]) == ([], None)
@@ -304,10 +325,10 @@ def test_the_heatmap_is_that_of_explain(client: TestClient, picture_bytes: bytes
     answer = ask(client, picture_bytes)
     store = client.app.state.services.store  # type: ignore[attr-defined]
     stored = store.output(answer["id"])
-    found = Detector().examine(picture_bytes).mapped_output
+    found = Detector(served_model()).examine(picture_bytes).mapped_output
     assert found.maps is not None
     assert np.allclose(stored.output.maps, found.maps, rtol=1e-2, atol=1e-2)
-    assert heatmap_png(stored, Detector().model.card, "fake", 64)
+    assert heatmap_png(stored, Detector(served_model()).model.card, "fake", 64)
 
 
 def test_history_is_listed_searched_paged_and_deleted(client_with: Clients) -> None:

@@ -18,11 +18,11 @@ import pytest
 from PIL import Image
 
 from pictures import encode, picture
+from served import served_model
 from servers import Server
 from unmask.detector.detector import Detector
 from unmask.detector.settings import DetectorSettings
 from unmask.model.card import ModelCard
-from unmask.model.open import SHIPPED
 from unmask.picture.decode import Limits, decode
 from unmask.picture.errors import PictureError, PictureTooLargeError
 from unmask.picture.views import ViewPlan, cut_views
@@ -33,7 +33,7 @@ from unmask.service.engine.picture_engine import PictureEngine, QueueFullError
 from unmask.service.settings import Settings
 
 pillow_heif.register_heif_opener()
-CARD = ModelCard.read(ModelCard.path_for(SHIPPED))
+CARD = ModelCard.read(ModelCard.path_for(served_model()))
 PLANS = {
     "whole": ViewPlan(size=96, whole="squeezed", crops=0),
     "crops": ViewPlan(size=64, whole=None, crops=2, scales=(0.75,), flips=True),
@@ -52,6 +52,7 @@ def test_the_server_answers_as_the_command_line_does(
         files.append(tmp_path / f"{kind}.bin")
         files[-1].write_bytes(encode(picture(150 + 40 * seed, 700 - 60 * seed, seed), kind))
     command = [sys.executable, "-m", "unmask", "detect", *map(str, files), "--json"]
+    command += ["--model", str(served_model())]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     fields = ("verdict", "p_fake", "category", "category_confidence")
     for path, row in zip(files, json.loads(done.stdout), strict=True):
@@ -187,7 +188,7 @@ def test_a_picture_may_have_any_number_of_views(shape: tuple[int, int]) -> None:
 
 def test_faces_are_found_and_cut_as_the_library_does(examples: list[Path]) -> None:
     (path,) = (one for one in examples if one.name == "fake-face-stylegan2.jpg")
-    expected = Detector(faces=True).examine(path)._cut_faces
+    expected = Detector(served_model(), faces=True).examine(path)._cut_faces
     assert expected is not None
     assert expected.views
 
@@ -325,7 +326,7 @@ def test_limits_on_bytes_and_pixels_are_told_apart_from_damage() -> None:
 
 
 def test_places_are_held_all_or_none(tmp_path: Path) -> None:
-    engine = PictureEngine(Detector(), Settings(data_dir=tmp_path, queue=4))
+    engine = PictureEngine(Detector(served_model()), Settings(data_dir=tmp_path, queue=4))
     with engine.places(3):
         with pytest.raises(QueueFullError), engine.places(2):
             pass

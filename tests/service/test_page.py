@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from conftest import Clients
 from pictures import encode, picture
+from served import served_model
 from unmask.model.card import ModelCard
-from unmask.model.open import SHIPPED
 from unmask.service.page.words import HERE, gauge_words, percent, texts
 
 PAGES = ("/", "/history", "/about", "/docs", "/key")
@@ -168,7 +168,7 @@ def test_the_stylesheet_is_one_file() -> None:
 
 
 def test_about_says_what_the_model_does_on_generators_it_never_met(client: TestClient) -> None:
-    unseen = ModelCard.read(ModelCard.path_for(SHIPPED)).unseen
+    unseen = ModelCard.read(ModelCard.path_for(served_model())).unseen
     assert unseen is not None
     assert unseen.wrong is not None
     html = client.get("/about", headers=HTML).text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from pictures import encode, picture
-from scanning import tiny_model
+from tiny import tiny_model
 from unmask.model.card import ModelCard
 from unmask.service.settings import Settings
 
 
+@pytest.mark.slow
 def test_a_new_model_comes_in_under_load_without_a_dropped_request(
     cluster: None, tmp_path: Path
 ) -> None:

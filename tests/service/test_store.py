@@ -26,11 +26,11 @@ from starlette.testclient import TestClient
 
 from conftest import HOST
 from pictures import encode, picture
+from served import served_model
 from unmask.detector.settings import DetectorSettings
 from unmask.evidence.finding import Finding
 from unmask.model.card import ModelCard
 from unmask.model.model import ModelOutput
-from unmask.model.open import SHIPPED
 from unmask.picture.decode import Limits
 from unmask.service.app import create_app
 from unmask.service.settings import Settings
@@ -132,7 +132,7 @@ def answers_in(database: Database) -> int:
 
 
 def test_outputs_of_other_models_and_settings_have_other_keys() -> None:
-    card = ModelCard.read(ModelCard.path_for(SHIPPED))
+    card = ModelCard.read(ModelCard.path_for(served_model()))
     other = card.model_copy(update={"sha256": "0" * 64})
     settings = [
         DetectorSettings(), DetectorSettings(tta=True), DetectorSettings(provenance=False),
@@ -146,7 +146,7 @@ def test_outputs_of_other_models_and_settings_have_other_keys() -> None:
     assert output_key(card, read) in keys
     assert video_key(card, read, "uniform") != video_key(card, DetectorSettings(), "uniform")
     assert video_key(card, read, "uniform") != video_key(card, read, "every")
-    calibrated = card.model_copy(update={"calibration": card.alternatives["platt"]})
+    calibrated = card.model_copy(update={"calibration": card.alternatives["beta"]})
     assert video_key(calibrated, read, "every") != video_key(card, read, "every")
 
 
@@ -329,7 +329,7 @@ def test_keys_are_kept_as_hashes(database: Database) -> None:
 
 
 def test_a_service_runs_on_either(url: str, tmp_path: Path, database: Database) -> None:
-    settings = Settings(data_dir=tmp_path, database_url=url, decoders=1)
+    settings = Settings(model=served_model(), data_dir=tmp_path, database_url=url, decoders=1)
     with TestClient(create_app(settings), base_url=HOST) as client:
         upload = {"file": ("a.jpg", encode(picture(300, 300)))}
         answers = [client.post("/v1/detections", files=upload).json() for _ in range(2)]

@@ -18,10 +18,13 @@ from starlette.testclient import TestClient
 from clips import clip, frames, sound
 from conftest import HOST, Clients
 from pictures import encode, picture
+from served import served_model
 from servers import Server
 from signing import AI, identity, manifest, sign
 from test_api import check_problem
+from unmask.detector.detector import Detector
 from unmask.detector.settings import DetectorSettings
+from unmask.model.open import SHIPPED
 from unmask.picture.errors import PictureError
 from unmask.service.engine import video_worker
 from unmask.service.engine.picture_engine import QueueFullError
@@ -33,6 +36,10 @@ from unmask.video.detector import VideoDetector
 V1 = "/v1/videos"
 CLIP = clip(frames(8), rate=4)
 HTML = {"accept": "text/html"}
+
+
+def command_line() -> VideoDetector:
+    return VideoDetector(Detector(served_model()))
 
 
 def send(client: TestClient, data: bytes, name: str = "clip.mp4", **options: Any) -> Any:
@@ -51,7 +58,7 @@ def first(client: TestClient) -> dict[str, Any]:
 
 
 def test_the_answer_is_that_of_the_command_line(first: dict[str, Any]) -> None:
-    expected = VideoDetector().detect(CLIP).to_json()
+    expected = command_line().detect(CLIP).to_json()
     assert set(expected) - set(first) == {"path", "error"}
     for field in ("verdict", "p_fake", "interval", "duration", "codec", "segments", "timeline",
                   "faces", "notes", "evidence", "decided_by"):  # fmt: skip
@@ -197,7 +204,7 @@ def test_a_video_that_takes_too_long_is_given_up(
 
 def test_a_video_that_needs_too_much_memory_costs_one_sentence(client_with: Clients) -> None:
     # Less than the model and its libraries take: whatever breaks, it ends in a sentence.
-    client = client_with(video_memory_mb=1024, video_seconds=20)
+    client = client_with(model=SHIPPED, video_memory_mb=1024, video_seconds=20)
     response = send(client, clip(frames(2, 2048, 2048)))
     assert response.status_code in (201, 415), response.text
     assert client.get("/readyz").status_code == 200
@@ -236,7 +243,7 @@ def test_a_process_that_lies_is_not_believed() -> None:
 
     with pytest.raises(PictureError, match="why"):
         answered(frame(video_worker.UNREADABLE, b"why"))
-    fields = VideoDetector().detect(CLIP).to_json()
+    fields = command_line().detect(CLIP).to_json()
     assert answered(frame(video_worker.OK, json.dumps(fields).encode())).codec == "h264"
     fields["moments"][0]["picture"] = '"><script>'
     for lie in (b"{}", b"\xff", json.dumps(fields).encode()):

@@ -118,10 +118,9 @@ class PictureEngine:
         decode_ms = 1000 * (time.perf_counter() - started)
         batched = await self._batcher.submit(decoded.views)
         BATCH_SIZE.observe(batched.size)
-        cut, views = (
-            decoded.faces,
-            decoded.faces.views if self._faces_matter(batched.answer) else {},
-        )
+        # Where they have a say, whatever the picture's own logit: what is stored is read by the
+        # prior and the promise of each request, and some of them may call it real.
+        cut, views = decoded.faces, decoded.faces.views
         of_faces = await asyncio.gather(*(self._batcher.submit(one) for one in views.values()))
         logits = {place: one.answer.logit for place, one in zip(views, of_faces, strict=True)}
         return AnsweredPicture(
@@ -140,16 +139,6 @@ class PictureEngine:
             EngineTimings(decode_ms, 1000 * batched.waited, 1000 * batched.ran),
             decoded.preview,
         )
-
-    def _faces_matter(self, output: ModelOutput) -> bool:
-        """Whether a picture's faces are to be judged, each of which costs an inference.
-
-        Where nobody asked for them they have a say over ``real`` alone. Some reading of what is
-        stored may call a picture real that is more likely real than not, and no other.
-        """
-        scale = self._detector.scale
-        p_fake = float(scale.card.calibration(np.asarray(output.logit)))
-        return self._detector.settings.faces or p_fake < scale.card.threshold
 
     async def preview(self, data: bytes) -> bytes:
         """Return a small WebP of a picture, without its metadata.
