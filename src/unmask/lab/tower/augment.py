@@ -55,6 +55,15 @@ def augment(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return save_again(image, rng) if rng.random() < 0.75 else image
 
 
+def send(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Return a picture as messengers and websites hand it on: whole, smaller, saved again."""
+    if rng.random() < 0.5:
+        image = resize(image, rng, 0.5, 1)
+    if rng.random() < 0.12:
+        image = frame(image, rng)
+    return save_again(image, rng, lowest=40)
+
+
 def cut(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Cut out a rectangle of random shape, 1:2 to 2:1, of `LEAST_AREA` or more of the picture."""
     width, height = image.size

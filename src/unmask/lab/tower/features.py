@@ -18,7 +18,7 @@ from PIL import Image
 
 from unmask.faces.crop import crop_face
 from unmask.faces.finder import FaceFinder
-from unmask.lab.tower.augment import augment, generator_for
+from unmask.lab.tower.augment import augment, generator_for, send
 from unmask.lab.tower.graph import FEATURES, INPUT
 from unmask.lab.tower.heads import Features
 from unmask.model.runtime import session_options
@@ -42,6 +42,11 @@ def square(pixels: Pixels, name: str) -> list[Pixels]:
 def augmented(pixels: Pixels, name: str) -> list[Pixels]:
     """Return it after one random life, the same in every run."""
     return [np.asarray(augment(Image.fromarray(pixels), generator_for("augmented", name)))]
+
+
+def sent(pixels: Pixels, name: str) -> list[Pixels]:
+    """Return it as messengers and websites hand it on."""
+    return [np.asarray(send(Image.fromarray(pixels), generator_for("sent", name)))]
 
 
 def faces(pixels: Pixels, name: str) -> list[Pixels]:
