@@ -286,6 +286,7 @@ def test_faces_take_a_right_answer_from_few_real_pictures() -> None:
     faces = rng.random(400)
     cut_at = count_face_cut(is_fake, p_fake, faces, 0.2, most_lost=0.02)
     assert np.sum(faces[:200] >= cut_at) <= 4
+    assert count_face_cut(is_fake, p_fake, 0.15 * faces, 0.2, most_lost=0.02) == 0.2
     assert count_face_cut(is_fake, p_fake, 0 * faces, 0.2, most_lost=0.02) == 0.5
 
 

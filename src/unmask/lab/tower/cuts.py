@@ -60,8 +60,11 @@ def count_face_cut(
     """
     right = np.sort(face_p_fake[~is_fake & (p_fake < real_below)])[::-1]
     lost = int(most_lost * np.sum(~is_fake))
-    cut = float(right[lost]) + 1e-3 if lost < right.size else 0.5
-    return min(1.0, max(0.5, cut))
+    # So few have faces that none would lose its answer: an even chance decides.
+    if lost >= right.size or right[lost] == 0:
+        return 0.5
+    # A face that would itself be called real forbids nothing.
+    return min(1.0, max(real_below, float(right[lost]) + 1e-3))
 
 
 def judge_band(is_fake: Truth, p_fake: Probabilities, band: Band) -> dict[str, float]:
