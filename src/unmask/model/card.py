@@ -117,7 +117,7 @@ class Band(_Frozen):
         real_below: A p(fake) under this is called real...
         fake_from: ...one from here on fake, and anything between is ``unsure``.
         most_wrong: The share of wrong answers among the answered that the cuts keep to on pictures
-            like the validation ones, with 90% confidence; None where they promise nothing.
+            like the validation ones; None where they promise nothing.
     """
 
     real_below: float = Field(default=0.5, ge=0, le=1)

@@ -50,8 +50,8 @@ def explain(
     method: Annotated[
         Literal["cam", "occlusion", "gradcam", "gradcam++", "smoothgradcam++"] | None,
         typer.Option(
-            help="cam is exact, where the model has maps; occlusion hides parts, for every model; "
-            "the others are for training runs. The model's best if not given.",
+            help="cam reads the maps of a model that has some; occlusion hides parts, for every "
+            "model; the others are for training runs. The model's best if not given.",
             show_default=False,
         ),
     ] = None,
