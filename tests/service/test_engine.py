@@ -263,7 +263,16 @@ def answer_of(notes: bytes, views: int, width: int = 200, height: int = 100) -> 
 NOTES = b'{"plain":false,"evidence":[],"faces":[%s]}'
 FACE = b'{"box":[0,0,1,1],"score":0.5,"views":%s}'
 VIEWS = 96 * 96 * 3 + 8 * 64 * 64 * 3
-OF_A_FACE = 3 * 224 * 224 * 3
+# Faces are cut for the card's own inputs.
+TWO_INPUTS = CARD.model_copy(
+    update={
+        "inputs": {
+            "whole": ViewPlan(size=112, whole="squeezed", crops=0),
+            "crops": ViewPlan(size=112, whole=None, crops=2),
+        }
+    }
+)
+OF_A_FACE = 3 * 112 * 112 * 3
 TRUE = answer_of(NOTES % (FACE % b"[1,2]"), VIEWS + OF_A_FACE)
 
 
@@ -271,7 +280,9 @@ def answered(answer: bytes) -> Any:
     """Decode a picture in a process that gives this answer."""
 
     async def work() -> Any:
-        decoders = Decoders(CARD, PLANS, DetectorSettings(), count=1, seconds=20, memory_mb=1024)
+        decoders = Decoders(
+            TWO_INPUTS, PLANS, DetectorSettings(), count=1, seconds=20, memory_mb=1024
+        )
         liar = (
             "import sys, time; out, source = sys.stdout.buffer, sys.stdin.buffer; "
             "source.read(int.from_bytes(source.read(4))); out.write(b'*'); out.flush(); "
