@@ -260,7 +260,7 @@ def answer_of(notes: bytes, views: int, width: int = 200, height: int = 100) -> 
     return decode_worker.ANSWER.pack(decode_worker.OK, len(body)) + body
 
 
-NOTES = b'{"plain":false,"evidence":[],"faces":[%s]}'
+NOTES = b'{"plain":false,"notes":[],"evidence":[],"faces":[%s]}'
 FACE = b'{"box":[0,0,1,1],"score":0.5,"views":%s}'
 VIEWS = 96 * 96 * 3 + 8 * 64 * 64 * 3
 # Faces are cut for the card's own inputs.
