@@ -309,7 +309,7 @@ def test_a_process_that_keeps_to_its_frames_is_believed() -> None:
     [
         b"not a frame at all", b"\0\0\0\0\2xx", b"\0\xff\xff\xff\xff",
         answer_of(b"", VIEWS), answer_of(b"{}", VIEWS), answer_of(NOTES % b"", VIEWS - 1),
-        answer_of(NOTES % b"", VIEWS, 10_000, 10_000), answer_of(NOTES % b"", VIEWS, 0, 100),
+        answer_of(NOTES % b"", VIEWS, 20_000, 20_000), answer_of(NOTES % b"", VIEWS, 0, 100),
         answer_of(NOTES % (FACE % b"[0,2]"), VIEWS + OF_A_FACE),
         answer_of(NOTES % (FACE % b"[1]"), VIEWS + OF_A_FACE),
         answer_of(NOTES % (FACE % b"[1,9999999]"), VIEWS + OF_A_FACE),
