@@ -22,14 +22,14 @@ STALL = b"this never comes to an end"
 _PATCH = f"""
 import os, signal, time
 import unmask.detector.examined as module
-decode = module.decode
+decode = module.decode_picture
 def poisoned(data, limits):
     if data.endswith({POISON!r}):
         os.kill(os.getpid(), signal.SIGKILL)
     while data.endswith({STALL!r}):
         time.sleep(1)
     return decode(data, limits)
-module.decode = poisoned
+module.decode_picture = poisoned
 """
 
 

@@ -87,6 +87,7 @@ def test_the_file_does_not_tell_where_it_was_made(toy_model: Path) -> None:
         assert str(Path(unmask.__file__).parent).encode() not in data
 
 
+@pytest.mark.slow
 def test_integers_answer_about_the_same_in_a_third_of_the_size(
     toy: Toy, toy_run: Path, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def two_kinds(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_protocol_runs_each_fold_once(
     two_kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def invoke(*words: object) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["cnn-128", "efficientnet-calibrated", "mobilenetv2-frozen"])
 def test_small_recipes_run_for_two_epochs(recipe: str, few: Toy, tmp_path: Path) -> None:
     settings = ["epochs=2", "batch_size=8", "pretrained=none", "precision=32-true", "workers=0"]
@@ -84,6 +85,7 @@ def test_a_binary_network_without_pooling_becomes_a_model(few: Toy, tmp_path: Pa
     assert (verdict.category, verdict.category_confidence) == ("other", 0.0)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(toy: Toy, tmp_path: Path) -> None:
     out, log = tmp_path / "run", tmp_path / "run" / "training_log.csv"
     words = ["train", "--data", toy.manifest, "--out", out, *TINY, "epochs=4", "views.size=64"]
@@ -110,6 +112,7 @@ def test_a_killed_run_goes_on_where_it_was(toy: Toy, tmp_path: Path) -> None:
     assert len(read_log(log)) == 4
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(few: Toy, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["train", "--data", few.manifest, "--out", out, *TINY, "device=cpu", "devices=2"]

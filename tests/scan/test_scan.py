@@ -73,6 +73,7 @@ def test_rows_say_what_detect_says_and_bad_files_cost_a_row(tiny: Path, tmp_path
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_kill_of_driver_and_worker_loses_and_doubles_nothing(tiny: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "archive", tmp_path / "out"
     write_pictures(folder, 300)

@@ -30,7 +30,7 @@ def test_every_field_of_a_verdict_has_a_column_and_arrives() -> None:
         path="a", verdict="fake", p_fake=0.9, category="animals", category_confidence=0.8,
         error="no", decided_by="pixels",
         evidence=(Finding("png.prompt", "PNG text", "ai", "strong", "A prompt."),),
-        faces=(FaceVerdict((1, 2, 3, 4), 0.7, 0.6),),
+        faces=(FaceVerdict((1, 2, 3, 4), 0.7, 0.6),), notes=("A note.",),
     )  # fmt: skip
     (row,) = rows_table([verdict_columns(said)]).to_pylist()
     for name, value in said.to_json().items():
@@ -74,7 +74,7 @@ def test_a_scan_says_what_detect_says(options: list[str], tmp_path: Path) -> Non
 
 def _as_detected(row: dict[str, Any], *, faces: bool) -> dict[str, Any]:
     said = {name: row[name] for name in FIELDS}
-    said["evidence"] = json.loads(said["evidence"] or "[]")
+    said |= {name: json.loads(said[name] or "[]") for name in ("evidence", "notes")}
     said["faces"] = json.loads(said["faces"]) if faces else said["faces"]
     if not faces:
         assert said.pop("faces") is None

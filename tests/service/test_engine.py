@@ -260,10 +260,19 @@ def answer_of(notes: bytes, views: int, width: int = 200, height: int = 100) -> 
     return decode_worker.ANSWER.pack(decode_worker.OK, len(body)) + body
 
 
-NOTES = b'{"plain":false,"evidence":[],"faces":[%s]}'
+NOTES = b'{"plain":false,"notes":[],"evidence":[],"faces":[%s]}'
 FACE = b'{"box":[0,0,1,1],"score":0.5,"views":%s}'
 VIEWS = 96 * 96 * 3 + 8 * 64 * 64 * 3
-OF_A_FACE = 3 * 224 * 224 * 3
+# Faces are cut for the card's own inputs.
+TWO_INPUTS = CARD.model_copy(
+    update={
+        "inputs": {
+            "whole": ViewPlan(size=112, whole="squeezed", crops=0),
+            "crops": ViewPlan(size=112, whole=None, crops=2),
+        }
+    }
+)
+OF_A_FACE = 3 * 112 * 112 * 3
 TRUE = answer_of(NOTES % (FACE % b"[1,2]"), VIEWS + OF_A_FACE)
 
 
@@ -271,7 +280,9 @@ def answered(answer: bytes) -> Any:
     """Decode a picture in a process that gives this answer."""
 
     async def work() -> Any:
-        decoders = Decoders(CARD, PLANS, DetectorSettings(), count=1, seconds=20, memory_mb=1024)
+        decoders = Decoders(
+            TWO_INPUTS, PLANS, DetectorSettings(), count=1, seconds=20, memory_mb=1024
+        )
         liar = (
             "import sys, time; out, source = sys.stdout.buffer, sys.stdin.buffer; "
             "source.read(int.from_bytes(source.read(4))); out.write(b'*'); out.flush(); "
@@ -298,7 +309,7 @@ def test_a_process_that_keeps_to_its_frames_is_believed() -> None:
     [
         b"not a frame at all", b"\0\0\0\0\2xx", b"\0\xff\xff\xff\xff",
         answer_of(b"", VIEWS), answer_of(b"{}", VIEWS), answer_of(NOTES % b"", VIEWS - 1),
-        answer_of(NOTES % b"", VIEWS, 10_000, 10_000), answer_of(NOTES % b"", VIEWS, 0, 100),
+        answer_of(NOTES % b"", VIEWS, 20_000, 20_000), answer_of(NOTES % b"", VIEWS, 0, 100),
         answer_of(NOTES % (FACE % b"[0,2]"), VIEWS + OF_A_FACE),
         answer_of(NOTES % (FACE % b"[1]"), VIEWS + OF_A_FACE),
         answer_of(NOTES % (FACE % b"[1,9999999]"), VIEWS + OF_A_FACE),
