@@ -143,8 +143,9 @@ def test_the_shipped_model_is_light_and_says_what_it_is() -> None:
     assert card.validation["auc"] > 0.9
     assert {"coverage", "wrong_among_answered", "real_called_fake"} <= set(card.validation)
     assert [band.most_wrong for band in card.bands] == [0.05, 0.02, 0.1]
-    for band in card.bands:
-        assert 0 <= band.real_below <= card.threshold <= band.fake_from <= 1
+    usual, strict, loose = card.bands
+    assert 0 < strict.real_below < usual.real_below < loose.real_below < loose.fake_from
+    assert loose.fake_from < usual.fake_from < strict.fake_from < 1
 
 
 def test_verdict_is_exported_at_the_top() -> None:
