@@ -71,7 +71,7 @@ def write_page(logs: Logs, pictures: dict[str, int], path: Path) -> None:
     lines = [
         "# What faults look like",
         "",
-        "    python recipes/faults/faults.py --data $DATA/manifest.csv      # or: make faults",
+        "    python recipes/faults/faults.py --data $DATA/manifest.csv",
         "",
         "This command made the page: the same small network (three convolutions, "
         f"{SIDE} pixels, {read_config(None, SETTINGS).epochs} epochs) on the same faces of "

@@ -1,6 +1,6 @@
 """Collect pictures of generators that unmask never trains on, and photos of cameras it never saw.
 
-`make unseen` downloads the packages, runs this and judges the shipped model:
+`recipes/reports.sh` downloads the packages, runs this and judges the shipped model:
 reports/unseen/unseen.md.
 
 The fakes (unseen/fakes.csv) are what ComfyUI's workflow templates (MIT) show of image and video

@@ -73,7 +73,7 @@ def page(judged: list[Judged], missing: list[str]) -> str:
     lines = [
         "# Against other detectors",
         "",
-        "    make peers      # python recipes/peers/peers.py --data $DATA/manifest.csv",
+        "    python recipes/peers/peers.py --data $DATA/manifest.csv",
         "",
         f"This command made the page on {datetime.now(UTC):%Y-%m-%d}. All detectors answered the "
         f"same {overall.real} real pictures and {overall.fake} fakes of the test split; all but "
