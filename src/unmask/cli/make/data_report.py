@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from unmask.lab.data.audit import Audit, Problem
+from unmask.lab.data.audit import Audit, AuditProblem
 from unmask.lab.data.index import Index
 from unmask.lab.data.manifest import Label, Split
 from unmask.lab.data.shortcuts import NAMED_FROM, Shortcut
@@ -86,7 +86,7 @@ def audit_document(found: Audit, manifest: Path) -> dict[str, Any]:
     return {"manifest": str(manifest), "clean": not found.problems, **asdict(found)}
 
 
-def _print_problem(console: Console, place: int, problem: Problem) -> None:
+def _print_problem(console: Console, place: int, problem: AuditProblem) -> None:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", width=3)
     grid.add_column()

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 def inspect(
     checkpoint: Annotated[
-        Path,
-        typer.Argument(help="best.safetensors, a run's folder, an ONNX model, or a .ckpt."),
-    ],
+        Path | None,
+        typer.Argument(
+            help="An ONNX model, an .ensemble, a run's folder, its best.safetensors, or a .ckpt; "
+            "the shipped model if not given.",
+            show_default=False,
+        ),
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Open a pickle, which can run any code.")
     ] = False,
@@ -27,8 +31,9 @@ def inspect(
     """Say what a checkpoint is: architecture, settings, figures, faults, preprocessing."""
     with clean_errors():
         from unmask.lab.train.inspect_run import inspect
+        from unmask.model.open import SHIPPED
 
-        found = inspect(checkpoint, trust=trust)
+        found = inspect(checkpoint or SHIPPED, trust=trust)
         typer.echo(json.dumps(_document(found), indent=2) if as_json else _text(found))
 
 

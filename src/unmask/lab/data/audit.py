@@ -18,7 +18,7 @@ ProblemKind = Literal["unreadable", "straddling", "contradiction", "missing labe
 
 
 @dataclass(frozen=True)
-class Problem:
+class AuditProblem:
     """One thing to mend before training.
 
     Attributes:
@@ -65,7 +65,7 @@ class Audit:
     twin_groups: int
     balance: list[Share]
     shortcuts: list[Shortcut]
-    problems: list[Problem]
+    problems: list[AuditProblem]
 
 
 def audit_manifest(
@@ -108,7 +108,7 @@ def audit_rows(
         *_straddling_copies(readable, exact, near, naming),
         *_contradictions(readable, exact, near, naming),
         *_missing_labels(rows),
-        *(Problem("shortcut", shortcut.sentence) for shortcut in name_shortcuts(shortcuts)),
+        *(AuditProblem("shortcut", shortcut.sentence) for shortcut in name_shortcuts(shortcuts)),
     ]
     return Audit(
         pictures=len(rows),
@@ -131,19 +131,19 @@ class _Naming:
         return (row.path.relative_to(self.folder) if inside else row.path).as_posix()
 
 
-def _unreadable(unreadable: Sequence[tuple[Row, str]], naming: _Naming) -> Iterable[Problem]:
+def _unreadable(unreadable: Sequence[tuple[Row, str]], naming: _Naming) -> Iterable[AuditProblem]:
     if unreadable:
-        yield Problem(
+        yield AuditProblem(
             "unreadable",
             f"{_pictures(len(unreadable))} cannot be read.",
             [[f"{naming(row)}: {reason}"] for row, reason in unreadable],
         )
 
 
-def _straddling_groups(rows: Sequence[Row], naming: _Naming) -> Iterable[Problem]:
+def _straddling_groups(rows: Sequence[Row], naming: _Naming) -> Iterable[AuditProblem]:
     torn = straddling(rows)
     if torn:
-        yield Problem(
+        yield AuditProblem(
             "straddling",
             f"{_count(len(torn), 'group')} of the manifest lie in more than one split: training "
             "refuses them.",
@@ -153,11 +153,11 @@ def _straddling_groups(rows: Sequence[Row], naming: _Naming) -> Iterable[Problem
 
 def _straddling_copies(
     rows: Sequence[Row], exact: Sequence[int], near: Sequence[int], naming: _Naming
-) -> Iterable[Problem]:
+) -> Iterable[AuditProblem]:
     """Name copies across splits, near ones only where no exact one says it already."""
     torn = [cluster for cluster in _clusters(exact) if _differ(rows, cluster, "split")]
     if torn:
-        yield Problem(
+        yield AuditProblem(
             "straddling",
             f"{_pictures(sum(map(len, torn)))} have a byte-identical copy in another split: what "
             "was trained on is tested on.",
@@ -170,7 +170,7 @@ def _straddling_copies(
         if _differ(rows, cluster, "split") and not all(exact[index] in said for index in cluster)
     ]
     if torn:
-        yield Problem(
+        yield AuditProblem(
             "straddling",
             f"{_pictures(sum(map(len, torn)))} have a near-duplicate in another split: what was "
             "trained on is tested on.",
@@ -180,10 +180,10 @@ def _straddling_copies(
 
 def _contradictions(
     rows: Sequence[Row], exact: Sequence[int], near: Sequence[int], naming: _Naming
-) -> Iterable[Problem]:
+) -> Iterable[AuditProblem]:
     both = [cluster for cluster in _clusters(exact) if _differ(rows, cluster, "label")]
     if both:
-        yield Problem(
+        yield AuditProblem(
             "contradiction",
             f"{_pictures(sum(map(len, both)))} are byte for byte the same under both labels.",
             [_placed(rows, cluster, naming) for cluster in both],
@@ -196,7 +196,7 @@ def _contradictions(
         and not all(exact[index] in said for index in cluster)
     ]
     if both:
-        yield Problem(
+        yield AuditProblem(
             "contradiction",
             f"{_pictures(sum(map(len, both)))} have a near-duplicate of the other label in another "
             "group: either a label is wrong, or they are one picture before and after, which one "
@@ -214,14 +214,14 @@ def _has_unintended_pair(rows: Sequence[Row]) -> bool:
     return any(real != fake or not real for real, fake in pairs)
 
 
-def _missing_labels(rows: Sequence[Row]) -> Iterable[Problem]:
+def _missing_labels(rows: Sequence[Row]) -> Iterable[AuditProblem]:
     labels: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
         labels[row.split].add(row.label)
     for split, present in labels.items():
         for label in ("real", "fake"):
             if label not in present:
-                yield Problem("missing label", f"The split '{split}' has no {label} picture.")
+                yield AuditProblem("missing label", f"The split '{split}' has no {label} picture.")
 
 
 def _count_twins(rows: Sequence[Row]) -> int:

@@ -13,7 +13,7 @@ from unmask.lab.evaluate.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class ErrorRates:
     """What one threshold does on the judged pictures.
 
     Attributes:
@@ -44,8 +44,8 @@ class Costs:
     fp: float
     fn: float
     pictures: int
-    before: Rates
-    after: Rates
+    before: ErrorRates
+    after: ErrorRates
 
 
 def check_costs(fp: float, fn: float) -> tuple[float, float]:
@@ -102,7 +102,7 @@ def cheapest_threshold(answers: Answers, fp: float, fn: float, default: float) -
     return float(cheap[np.argmin(np.abs(cheap - default))])
 
 
-def _rates(answers: Answers, threshold: float, fp: float, fn: float, resamples: int) -> Rates:
+def _rates(answers: Answers, threshold: float, fp: float, fn: float, resamples: int) -> ErrorRates:
     groups = [row.group for row in answers.rows]
     found = measure_intervals(
         answers.is_fake, answers.p_fake, threshold, resample(groups, resamples), groups
@@ -111,4 +111,4 @@ def _rates(answers: Answers, threshold: float, fp: float, fn: float, resamples: 
     assert fpr is not None and fnr is not None  # noqa: S101  (both labels are there)
     called = answers.p_fake >= threshold
     alarms, missed = np.sum(called & ~answers.is_fake), np.sum(~called & answers.is_fake)
-    return Rates(threshold, fpr, fnr, float(fp * alarms + fn * missed) / len(answers.rows))
+    return ErrorRates(threshold, fpr, fnr, float(fp * alarms + fn * missed) / len(answers.rows))

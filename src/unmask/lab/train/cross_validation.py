@@ -20,7 +20,7 @@ FOLDS_FILE = "folds.json"
 
 
 @dataclass(frozen=True)
-class Spread:
+class FoldSpread:
     """A figure over the folds.
 
     Attributes:
@@ -77,7 +77,7 @@ def deal_folds(rows: Sequence[Row], count: int, seed: int) -> list[list[Row]]:
 
 def cross_validate(
     rows: Sequence[Row], out: Path, config: TrainConfig, count: int, **options: Any
-) -> list[Spread]:
+) -> list[FoldSpread]:
     """Train once a fold, into ``out/fold-1`` and so on, and write ``out/folds.json``.
 
     A fold that is finished is not trained again.
@@ -100,7 +100,7 @@ def cross_validate(
         run = out / f"fold-{number}"
         train(fold, run, config, **options)
         figures.append(best_figures(run))
-    spreads = [Spread(name, [one[name] for one in figures]) for name in FIGURES]
+    spreads = [FoldSpread(name, [one[name] for one in figures]) for name in FIGURES]
     document = {
         one.name: {"mean": one.mean, "deviation": one.deviation, "folds": one.values}
         for one in spreads

@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from unmask.lab.train.artefacts import WEIGHTS_FILE
 from unmask.lab.train.config import TrainConfig
 from unmask.lab.train.module import CHECKPOINT_KEY
-from unmask.model.card import ModelCard
+from unmask.model.ensemble import SUFFIX
+from unmask.model.open import open_model
 
 _MAX_HEADER_TEXT = 1_000_000
 _MAX_FAULTS = 1_000
@@ -75,8 +76,8 @@ def inspect(path: Path, *, trust: bool = False) -> Inspection:
                 "comes from, add --trust."
             )
         return _pickle(path)
-    if path.suffix == ".onnx":
-        return _onnx(path)
+    if path.suffix in (".onnx", SUFFIX):
+        return _with_card(path)
     return _safetensors(path)
 
 
@@ -127,11 +128,13 @@ def _pickle(path: Path) -> Inspection:
     )
 
 
-def _onnx(path: Path) -> Inspection:
-    card = ModelCard.read(ModelCard.path_for(path))
+def _with_card(path: Path) -> Inspection:
+    """Inspect a model or an ensemble, by opening it as everybody does."""
+    card = open_model(path, device="cpu", threads=1).card
+    kind = "ensemble" if path.suffix == SUFFIX else f"model (ONNX, opset {card.opset})"
     return Inspection(
         path,
-        f"model (ONNX, opset {card.opset}), {card.name}",
+        f"{kind}, {card.name}",
         config=_config(json.dumps(card.training.get("config"))),
         metrics=card.validation,
         environment=card.training.get("environment", {}),

@@ -17,7 +17,7 @@ from unmask.picture.views import ViewPlan
 
 
 @dataclass(frozen=True)
-class Predictions:
+class NetworkAnswers:
     """Answers on the pictures that could be read.
 
     Attributes:
@@ -38,7 +38,7 @@ def predict(
     plan: ViewPlan | None = None,
     read: Reader = read_pixels,
     on_progress: Callable[[int], None] = lambda count: None,
-) -> Predictions:
+) -> NetworkAnswers:
     """Answer for whole pictures.
 
     Args:
@@ -68,4 +68,4 @@ def predict(
             on_progress(pictures)
     if not index:
         raise ValueError("None of the pictures could be read.")
-    return Predictions(np.array(index), np.array(logits))
+    return NetworkAnswers(np.array(index), np.array(logits))

@@ -22,7 +22,7 @@ router = APIRouter(tags=["compatibility"])
 OldVerdict = Literal["REAL", "FAKE"]
 
 
-class Prediction(BaseModel):
+class OldPrediction(BaseModel):
     """One picture's answer, as older systems gave it."""
 
     filename: str
@@ -41,7 +41,7 @@ class DebugAnswer(BaseModel):
 
 
 @router.post(
-    "/predict", response_model=Prediction, openapi_extra=FORM, summary="Ask, in the old way"
+    "/predict", response_model=OldPrediction, openapi_extra=FORM, summary="Ask, in the old way"
 )
 async def predict(
     request: Request,
@@ -49,7 +49,7 @@ async def predict(
     threshold: Annotated[
         float, Query(ge=0, le=1, description="call REAL from this real_prob on")
     ] = 0.5,
-) -> Prediction:
+) -> OldPrediction:
     """Send one picture as multipart/form-data in a field called `file`."""
     services = services_of(request)
     caller.admit(services)
@@ -58,7 +58,7 @@ async def predict(
     reading = services.detector.settings
     p_fake = _p_fake(await answer_pictures(services, caller.owner, [upload], reading))
     p_real = round(1 - p_fake, 4)
-    return Prediction(
+    return OldPrediction(
         filename=upload.name,
         real_prob=p_real,
         fake_prob=p_fake,

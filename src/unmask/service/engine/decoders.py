@@ -31,7 +31,7 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARE
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedPicture:
+class PreparedPicture:
     """A decoded picture.
 
     Attributes:
@@ -103,7 +103,7 @@ class Decoders:
         for process in list(self._alive):
             await self._end(process)
 
-    async def decode(self, data: bytes, *, preview: bool = False) -> DecodedPicture:
+    async def decode(self, data: bytes, *, preview: bool = False) -> PreparedPicture:
         """Decode one picture in the next free process.
 
         Raises:
@@ -143,7 +143,7 @@ class Decoders:
             raise kind(body.decode("utf-8", "replace"))
         return decoded
 
-    def _read(self, body: bytes) -> DecodedPicture:
+    def _read(self, body: bytes) -> PreparedPicture:
         width, height, said = worker.SHAPE.unpack_from(body)
         if not 0 < width * height <= self._max_pixels:
             raise ValueError("No picture of this size may be decoded.")
@@ -158,7 +158,7 @@ class Decoders:
         faces = CutFaces([Face(face.box, face.score) for face in notes.faces], of_faces)
         if len(of_faces) > MOST_JUDGED:
             raise ValueError("So many faces are not judged.")
-        return DecodedPicture(
+        return PreparedPicture(
             views, width, height, notes.plain, notes.notes, notes.evidence, faces, body[start:]
         )
 
