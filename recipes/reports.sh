@@ -29,11 +29,11 @@ if [ ! -f "$unseen/manifest.csv" ]; then
         lomiri-wallpapers-20.04=20.04.0-2)
     $bin/python recipes/unseen/unseen.py "$packages" --data "$data/manifest.csv" --out "$unseen"
 fi
-$bin/unmask evaluate --data "$unseen/manifest.csv" --unseen --markdown reports/unseen/unseen.md \
-    --into-card
+$bin/unmask evaluate --data "$unseen/manifest.csv" --markdown reports/unseen/unseen.md
 
 # What the model loses on degraded pictures; other detectors on the same ones; are heatmaps true?
 $bin/unmask robustness --data "$wild/manifest.csv" --markdown reports/robustness/robustness.md
+$bin/python recipes/delivery/delivery.py --data "$wild/manifest.csv"
 $bin/python recipes/peers/peers.py --data "$data/manifest.csv"
 $bin/python recipes/faithfulness/faithfulness.py --data "$wild/manifest.csv"
 $bin/python bench/speed.py
