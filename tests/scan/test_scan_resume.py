@@ -23,6 +23,7 @@ from unmask.scan.ledger import Ledger
 from unmask.scan.reading_faults import TransientError, reading_fault
 
 
+@pytest.mark.slow
 def test_a_stopped_scan_keeps_what_is_done_of_a_block(tmp_path: Path) -> None:
     folder, out = tmp_path / "archive", tmp_path / "out"
     write_pictures(folder, 489)

@@ -287,6 +287,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     running.stop()
 
 
+@pytest.mark.slow
 def test_a_scan_of_s3(bucket: str, tmp_path: Path) -> None:
     import fsspec
 
