@@ -15,15 +15,7 @@ from unmask.verdict.decide import ReadingSettings
 class DetectorSettings(ReadingSettings):
     """How pictures are read and judged; frozen, and passed whole, also to other processes.
 
-    Attributes:
-        threshold: Call everything from this ``p_fake`` on fake and the rest real, and nothing
-            ``unsure``; None for the card's band.
-        calibration: What turns the logit into ``p_fake``; None for the card's own. The band stays
-            where it is on the logit, so that verdicts do not change with it.
-        promise: Which of the card's bands calls: the share of wrong answers that it keeps to; None
-            for the card's first.
-        prior: How common fakes are where the picture comes from, in (0, 1); ``p_fake`` is
-            recomputed for it by Bayes' rule, and called by the same cuts. None for the card's own.
+    Attributes, beside those of `ReadingSettings`:
         tta: Look at more views of each picture (`ViewPlan.augmented`); slower.
         provenance: Whether to read what a file says of itself and to heed it in the verdict.
         trust: Root certificates in PEM of the signers whose Content Credentials may decide; None
