@@ -33,8 +33,8 @@ _STRENGTHS = {
 }
 _LIMITS = (
     "A verdict is a first, fallible opinion and no proof, in neither direction.",
-    "Generators that the model has never seen are found far worse than the figures below say.",
-    "Retouched, upscaled or heavily compressed photographs get called fake more often.",
+    "Generators and cameras unlike those that the model has met are judged worse than others.",
+    "Polished, retouched or heavily compressed photographs get called fake more often.",
     "A file that says nothing of itself is no likelier to be fake: most services strip metadata.",
 )
 
