@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from unmask.picture.decode import Pixels
@@ -25,8 +28,15 @@ def is_plain(pixels: Pixels) -> bool:
     """
     image = Image.fromarray(pixels)
     small = np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0))
-    y, x = np.mgrid[-1 : 1 : _SIDE * 1j, -1 : 1 : _SIDE * 1j].reshape(2, -1)
-    surface = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
     values = small.reshape(-1, 3).astype(np.float64)
-    fitted = surface @ np.linalg.lstsq(surface, values, rcond=None)[0]
-    return bool(np.sqrt(np.mean((values - fitted) ** 2)) < _LEFT_OVER)
+    surfaces = _surfaces()
+    left = values - surfaces @ (surfaces.T @ values)
+    return bool(np.sqrt(np.mean(left**2)) < _LEFT_OVER)
+
+
+@cache
+def _surfaces() -> NDArray[np.float64]:
+    """Return an orthonormal base of all surfaces of second degree, shape (pixels, 6)."""
+    y, x = np.mgrid[-1 : 1 : _SIDE * 1j, -1 : 1 : _SIDE * 1j].reshape(2, -1)
+    surfaces = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=1)
+    return np.asarray(np.linalg.qr(surfaces)[0])
