@@ -45,6 +45,7 @@ Picture = (
 A `PictureError` stands for a picture that its finder could not even name; it becomes an error row.
 """
 IN_MEMORY = "-"
+_KEPT_PIXELS = 4_000_000
 
 
 class ExaminedPicture:
@@ -221,7 +222,7 @@ class ExaminedPicture:
         )
 
     def prepare(self) -> PictureError | None:
-        """Do all that needs no model, and then keep views and evidence alone.
+        """Do all that needs no model, and then keep views and evidence, and the pixels of few.
 
         What a queue of pictures holds for each does not grow with their sizes then.
 
@@ -229,15 +230,22 @@ class ExaminedPicture:
             Why the picture cannot be read; None where it can.
         """
         started = time.perf_counter()
+        # Faces that nobody asked for matter to some answers alone: a picture that costs little to
+        # keep waits for the model's.
+        keep = False
         try:
-            _ = self.views, self.facts, self.notes, self.evidence, self._cut_faces
+            _ = self.views, self.facts, self.notes, self.evidence
+            keep = self.facts.width * self.facts.height <= _KEPT_PIXELS
+            if self._detector.settings.faces or not keep:
+                keep, _ = False, self._cut_faces
         except PictureError as problem:
             self.name = problem.name or self.name
             return problem
         finally:
             self.seconds += time.perf_counter() - started
-            self.__dict__.pop("_decoded", None)
             self.__dict__.pop("data", None)
+            if not keep:
+                self.__dict__.pop("_decoded", None)
         return None
 
     def take(self, output: ModelOutput, seconds: float) -> None:
