@@ -1,11 +1,11 @@
-"""Measure whether heatmaps are true, and put the figures into docs/explain.md.
+"""Measure whether heatmaps are true, and write reports/faithfulness.
 
     python recipes/faithfulness/faithfulness.py --data ../shared/data/manifest.csv \
         [--model one.onnx]
 
 Sanity check by shuffled weights, deletion and insertion curves against random maps, and whether
 maps point where a picture was changed. Takes 10 minutes of CPU time with the shipped model.
-Writes reports/faithfulness/faithfulness.json, faithfulness.png and the figures in docs/explain.md.
+Writes faithfulness.json, faithfulness.png and the figures of faithfulness.md in reports/faithfulness.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from unmask.lab.data.manifest import read_manifest, select
 from unmask.model.open import SHIPPED
 
 ROOT = Path(__file__).parents[2]
-DOCS, REPORT = ROOT / "docs", ROOT / "reports" / "faithfulness"
+REPORT = ROOT / "reports" / "faithfulness"
 GENERATORS = ("latent-autoencoder", "photoshop")
 
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=SHIPPED)
     parser.add_argument("--pictures", type=int, default=200, help="for the curves")
     parser.add_argument("--out", type=Path, default=REPORT / "faithfulness.json")
-    parser.add_argument("--page", type=Path, default=DOCS / "explain.md")
+    parser.add_argument("--page", type=Path, default=REPORT / "faithfulness.md")
     options = parser.parse_args()
     result = measure(options.model, options.data, options.pictures)
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
