@@ -5,7 +5,8 @@
 
 Sanity check by shuffled weights, deletion and insertion curves against random maps, and whether
 maps point where a picture was changed. Takes 10 minutes of CPU time with the shipped model.
-Writes faithfulness.json, faithfulness.png and the figures of faithfulness.md in reports/faithfulness.
+Writes faithfulness.json, faithfulness.png and the figures of faithfulness.md, all in
+reports/faithfulness.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unmask.picture.views import CROP_ORDER, ViewPlan, make_views
+from unmask.picture.views import CROP_ORDER, ViewPlan, make_views, plan_views, unseen_notes
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (40, 900), (3000, 20), (224, 224), (500, 801)])
@@ -51,3 +51,20 @@ def test_augmented_views_are_the_plain_ones_at_more_sizes_and_mirrored() -> None
     assert np.array_equal(views[5], np.asarray(doubled)[:64, :64])
     # A picture is never shrunk below one view.
     assert make_views(pixels[:66, :66], wide).shape == views.shape
+
+
+def test_every_pixel_is_in_some_piece_and_what_is_left_out_is_said() -> None:
+    plans = {"whole": ViewPlan(size=64, whole="squeezed", crops=0)}
+    for height, width in ((100, 100), (100, 200), (100, 201), (400, 100), (100, 1600)):
+        seen = np.zeros((height, width), dtype=bool)
+        for view in plan_views(height, width, plans["whole"]):
+            top, left, bottom, right = (round(edge) for edge in view.box)
+            assert max(bottom - top, right - left) <= 2 * min(height, width)
+            seen[top:bottom, left:right] = True
+        assert seen.all()
+        assert unseen_notes(height, width, plans) == ()
+        views = make_views(np.zeros((height, width, 3), np.uint8), plans["whole"])
+        assert len(views) == len(plan_views(height, width, plans["whole"]))
+    assert unseen_notes(100, 3200, plans) == (
+        "It is so long that only its middle was looked at, 50% of it.",
+    )

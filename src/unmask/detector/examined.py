@@ -29,7 +29,7 @@ from unmask.picture.decode import (
 )
 from unmask.picture.errors import PictureError
 from unmask.picture.plain import is_plain
-from unmask.picture.views import PictureViews, View, cut_views, list_views
+from unmask.picture.views import PictureViews, View, cut_views, list_views, unseen_notes
 from unmask.verdict.decide import Decision, PictureFacts, decide
 from unmask.verdict.verdict import FaceVerdict, Verdict
 
@@ -111,7 +111,9 @@ class ExaminedPicture:
         Raises:
             PictureError: The picture cannot be read.
         """
-        return self._decoded.notes
+        height, width = self.pixels.shape[:2]
+        unseen = unseen_notes(height, width, self._detector.plans)
+        return (*self._decoded.notes, *unseen)
 
     @cached_property
     def views(self) -> PictureViews:

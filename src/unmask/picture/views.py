@@ -167,18 +167,19 @@ def plan_views(height: int, width: int, plan: ViewPlan) -> list[View]:
     return found
 
 
-def share_seen(height: int, width: int, plans: Mapping[str, ViewPlan]) -> float:
-    """Return which share of a picture, in [0, 1], lies in the views of its whole.
+def unseen_notes(height: int, width: int, plans: Mapping[str, ViewPlan]) -> tuple[str, ...]:
+    """Say how much of a picture is looked at, where its whole is squeezed and it is too long.
 
-    1 for every picture up to `MOST_PIECES` times `LONGEST_PIECE`, if its whole is squeezed.
+    Nothing up to `MOST_PIECES` times `LONGEST_PIECE`, longer by shorter side.
     """
-    share = 0.0
-    for plan in plans.values():
-        wholes = [view.box for view in plan_views(height, width, plan) if view.kind == "whole"]
-        if wholes:
-            seen = (wholes[-1].bottom - wholes[0].top) * (wholes[-1].right - wholes[0].left)
-            share = max(share, seen / (height * width))
-    return min(1.0, share)
+    if not any(plan.whole == "squeezed" for plan in plans.values()):
+        return ()
+    pieces = list(_pieces(height, width))
+    seen = (pieces[-1].bottom - pieces[0].top) * (pieces[-1].right - pieces[0].left)
+    share = seen / (height * width)
+    if share >= 1:
+        return ()
+    return (f"It is so long that only its middle was looked at, {share:.0%} of it.",)
 
 
 def _pieces(height: int, width: int) -> Iterator[Box]:

@@ -141,39 +141,6 @@ def find_shortcuts(
     return measured
 
 
-def measure_number(
-    name: str,
-    values: Sequence[float],
-    rows: Sequence[Row],
-    groups: Sequence[Hashable],
-    *,
-    advice: str,
-    unit: str = "{:.2f}",
-) -> list[Shortcut]:
-    """Measure a number of one's own as `find_shortcuts` measures those of files.
-
-    Args:
-        name: What the number is.
-        values: One a picture.
-        rows: The pictures.
-        groups: For each picture, what near-duplicates share.
-        advice: What a model can learn from it and what helps, in words.
-        unit: How a median is written.
-    """
-    feature = _Feature(name, lambda row, value: value, advice, unit)
-    found = [
-        _measure(
-            feature,
-            within,
-            [rows[index] for index in chosen],
-            [values[index] for index in chosen],
-            [groups[index] for index in chosen],
-        )
-        for within, chosen in _slices(rows)
-    ]
-    return [shortcut for shortcut in found if shortcut]
-
-
 def name_shortcuts(shortcuts: Sequence[Shortcut]) -> list[Shortcut]:
     """Choose which found shortcuts to name: the strongest of each cause, and none twice.
 

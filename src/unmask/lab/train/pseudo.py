@@ -34,11 +34,6 @@ def add_pseudo_fakes(rows: Sequence[Row], config: TrainConfig) -> list[Row]:
     return own + made
 
 
-def is_pseudo(row: Row) -> bool:
-    """Whether a row is a pseudo-fake."""
-    return row.generator in MAKERS
-
-
 def make_pseudo(row: Row, pixels: Pixels, seed: int) -> Pixels:
     """Return a row's pixels: those of its file, or what its maker makes of them."""
     maker = MAKERS.get(row.generator)

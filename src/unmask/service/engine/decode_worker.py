@@ -30,7 +30,7 @@ from unmask.picture.decode import decode_picture
 from unmask.picture.errors import PictureError, PictureTooLargeError
 from unmask.picture.plain import is_plain
 from unmask.picture.thumbnail import thumbnail
-from unmask.picture.views import PictureViews, ViewPlan, cut_views
+from unmask.picture.views import PictureViews, ViewPlan, cut_views, unseen_notes
 from unmask.service.engine.worker_process import limit_this_process, read_work
 
 REQUEST, ANSWER, SHAPE = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">III")
@@ -123,7 +123,7 @@ def answer(data: bytes, work: DecodeWork, finder: FaceFinder | None, *, preview:
     cut = find_and_cut(pixels, finder, work.card) if finder else CutFaces([], {})
     notes = PictureNotes(
         plain=is_plain(pixels),
-        notes=decoded.notes,
+        notes=(*decoded.notes, *unseen_notes(pixels.shape[0], pixels.shape[1], work.plans)),
         evidence=tuple(evidence),
         faces=tuple(
             FoundFace(box=face.box, score=face.score, views=_counts(cut.views.get(place)))
