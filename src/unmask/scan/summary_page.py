@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
-from PIL import Image
-
+from unmask.files import write_whole
 from unmask.picture.decode import Limits, decode
 from unmask.picture.errors import PictureError
+from unmask.picture.thumbnail import thumbnail
 from unmask.report.html import document, image, table
 from unmask.scan.item_reader import ItemReader
 from unmask.scan.items import Item
-from unmask.scan.ledger import Ledger, replace
+from unmask.scan.ledger import Ledger
 from unmask.scan.monitor import ScanMonitor
 from unmask.scan.plan import Plan
 from unmask.scan.scan_settings import ScanSettings
@@ -55,8 +54,8 @@ def write_summary(
         "worker_deaths": monitor.deaths,
         "largest_worker_mib": round(max(monitor.memory.values(), default=0) / 2**20, 1),
     }
-    _write_text(folder / "summary.json", json.dumps(asdict(found), indent=2) + "\n")
-    _write_text(folder / "index.html", render(found, plan, settings))
+    write_whole(folder / "summary.json", json.dumps(asdict(found), indent=2) + "\n")
+    write_whole(folder / "index.html", render(found, plan, settings))
     return found
 
 
@@ -154,16 +153,7 @@ def _items(found: ScanSummary, plan: Plan) -> Iterator[Item]:
 
 def _thumbnail(reader: ItemReader, item: Item, limits: Limits, said: str) -> str:
     try:
-        picture = Image.fromarray(decode(reader.read(item), limits))
+        pixels = decode(reader.read(item), limits)
     except PictureError:
         return "<p>It can no longer be read.</p>"
-    picture.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=70)
-    return image(buffer.getvalue(), "image/webp", said)
-
-
-def _write_text(path: Path, text: str) -> None:
-    waiting = path.with_suffix(".writing")
-    waiting.write_text(text, encoding="utf-8")
-    replace(waiting, path)
+    return image(thumbnail(pixels, _SIDE, "WEBP", quality=70), "image/webp", said)

@@ -20,7 +20,7 @@ p(fake) has four decimals here and everywhere: what is printed is what is compar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -137,19 +137,12 @@ class Scale:
         Raises:
             ModelError: The card has no such calibration, or keeps no such promise.
         """
-        shown, own = card.calibration_by(settings.calibration), card.calibration
-        forced, chosen = settings.threshold, card.band_for(settings.promise)
+        card.calibration_by(settings.calibration)
+        forced, chosen = settings.threshold, _chosen(card, settings)
         if forced is not None:
             return cls(card, settings, Band(real_below=forced, fake_from=forced))
-        cuts = [round(cut, DECIMALS) for cut in (chosen.real_below, chosen.fake_from)]
-        if shown is not own:
-            # Where on the card's own scale, on which they were chosen, the cuts lie.
-            odds = _prior_odds(card, settings)
-            logits = [_logit_at(own, _at_odds(cut, 1 / odds)) for cut in cuts]
-            cuts = _at_odds(shown(np.array(logits)), odds).tolist()
-        return cls(
-            card, settings, chosen.model_copy(update={"real_below": cuts[0], "fake_from": cuts[1]})
-        )
+        own = cls(card, settings, chosen)
+        return cls(card, settings, _with_cuts(chosen, own._shown))
 
     @property
     def forced(self) -> bool:
@@ -188,15 +181,7 @@ class Scale:
     @property
     def judged_band(self) -> Band:
         """The cuts for `judged`."""
-        if self.forced:
-            return self.band
-        chosen = self.card.band_for(self.settings.promise)
-        return chosen.model_copy(
-            update={
-                "real_below": round(chosen.real_below, DECIMALS),
-                "fake_from": round(chosen.fake_from, DECIMALS),
-            }
-        )
+        return self.band if self.forced else _chosen(self.card, self.settings)
 
     def call(self, judged: float) -> Call:
         """Return the call from pixels alone, for a value of `judged`."""
@@ -219,6 +204,16 @@ class Scale:
         p_fake = calibration(np.asarray(logits))
         moved = _at_odds(p_fake, _prior_odds(self.card, self.settings))
         return np.asarray(np.round(moved, DECIMALS), dtype=np.float64)
+
+
+def _chosen(card: ModelCard, settings: ReadingSettings) -> Band:
+    """Return the card's cuts for the promise asked for, as they are printed."""
+    return _with_cuts(card.band_for(settings.promise), lambda cut: round(cut, DECIMALS))
+
+
+def _with_cuts(band: Band, change: Callable[[float], float]) -> Band:
+    cuts = {"real_below": change(band.real_below), "fake_from": change(band.fake_from)}
+    return band.model_copy(update=cuts)
 
 
 def decide(

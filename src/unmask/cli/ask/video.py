@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from unmask.cli.errors import clean_errors, fail
 from unmask.cli.options import check_folder, check_output
 from unmask.cli.progress import video_progress
 from unmask.cli.settings_options import with_settings
+from unmask.cli.video_options import MostOption, PoolOption, RateOption, SamplingOption
 from unmask.detector.settings import DetectorSettings
 
 if TYPE_CHECKING:
@@ -33,16 +34,10 @@ def video(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a video and line.")
     ] = False,
-    sampling: Annotated[
-        Literal["uniform", "scenes", "every"],
-        typer.Option(help="Evenly in time, at changes of scene, or every frame."),
-    ] = "uniform",
-    rate: Annotated[float, typer.Option(min=0.01, help="Frames a second of even sampling.")] = 1.0,
-    most: Annotated[int, typer.Option(min=1, help="Judge at most so many frames.")] = 120,
-    pool: Annotated[
-        Literal["mean", "top", "window"],
-        typer.Option(help="From frames to video: mean, mean of the top quarter, or worst window."),
-    ] = "mean",
+    sampling: SamplingOption = "uniform",
+    rate: RateOption = 1.0,
+    most: MostOption = 120,
+    pool: PoolOption = "mean",
     max_seconds: Annotated[float, typer.Option(min=1, help="Look at so much of a video.")] = 600.0,
     max_time: Annotated[float, typer.Option(min=1, help="Work so long on a video.")] = 300.0,
     *,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from unmask.cli.errors import clean_errors
 from unmask.cli.settings_options import with_settings
+from unmask.cli.video_options import MostOption, PoolOption, RateOption, SamplingOption
 from unmask.detector.settings import DetectorSettings
 
 
@@ -20,16 +21,10 @@ def evaluate_videos(
     ],
     model: Path | None,
     settings: DetectorSettings,
-    sampling: Annotated[
-        Literal["uniform", "scenes", "every"],
-        typer.Option(help="Evenly in time, at changes of scene, or every frame."),
-    ] = "uniform",
-    rate: Annotated[float, typer.Option(min=0.01, help="Frames a second of even sampling.")] = 1.0,
-    most: Annotated[int, typer.Option(min=1, help="Judge at most so many frames.")] = 120,
-    pool: Annotated[
-        Literal["mean", "top", "window"],
-        typer.Option(help="From frames to video: mean, mean of the top quarter, or worst window."),
-    ] = "mean",
+    sampling: SamplingOption = "uniform",
+    rate: RateOption = 1.0,
+    most: MostOption = 120,
+    pool: PoolOption = "mean",
 ) -> None:
     """Judge a model on labelled videos, and print the figures with intervals as JSON."""
     with clean_errors():
